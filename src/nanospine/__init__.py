@@ -1,0 +1,74 @@
+"""From single-molecule localizations to dendritic spines.
+
+The names below are loaded when they are first used, so that ``import nanospine`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nanospine.version import __version__
+
+if TYPE_CHECKING:
+    from nanospine import simulate as simulate
+    from nanospine.core.errors import NanospineError as NanospineError
+    from nanospine.core.localizations import Localizations as Localizations
+    from nanospine.core.localizations import from_arrays as from_arrays
+    from nanospine.core.region import Box as Box
+    from nanospine.core.region import Mask as Mask
+    from nanospine.core.region import MeshRegion as MeshRegion
+    from nanospine.core.region import Polygon as Polygon
+    from nanospine.core.region import Prism as Prism
+    from nanospine.io.registry import Format as Format
+    from nanospine.io.registry import detect as detect
+    from nanospine.io.registry import formats as formats
+    from nanospine.io.registry import read as read
+    from nanospine.io.registry import write as write
+    from nanospine.spines.classes import classify as classify
+    from nanospine.spines.find import find_spines as find_spines
+    from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.surface.delaunay import delaunay as delaunay
+    from nanospine.surface.envelope import Envelope as Envelope
+    from nanospine.surface.envelope import envelope as envelope
+
+# Public name -> module that holds it. One place: what stands here is what `nanospine.X` offers.
+_WHERE = {
+    "NanospineError": "nanospine.core.errors",
+    "Localizations": "nanospine.core.localizations",
+    "from_arrays": "nanospine.core.localizations",
+    "Box": "nanospine.core.region",
+    "Mask": "nanospine.core.region",
+    "MeshRegion": "nanospine.core.region",
+    "Polygon": "nanospine.core.region",
+    "Prism": "nanospine.core.region",
+    "Format": "nanospine.io.registry",
+    "detect": "nanospine.io.registry",
+    "formats": "nanospine.io.registry",
+    "read": "nanospine.io.registry",
+    "write": "nanospine.io.registry",
+    "delaunay": "nanospine.surface.delaunay",
+    "Envelope": "nanospine.surface.envelope",
+    "envelope": "nanospine.surface.envelope",
+    "find_spines": "nanospine.spines.find",
+    "measure_neck": "nanospine.spines.neck",
+    "classify": "nanospine.spines.classes",
+}
+_MODULES = {"simulate": "nanospine.simulate"}
+
+__all__ = ["__version__", *sorted(_WHERE), *sorted(_MODULES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    elif name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+    else:
+        raise AttributeError(f"nanospine has no name {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
