@@ -33,12 +33,12 @@ def plain(value: Any) -> Any:
     >>> plain(np.zeros(1000))["shape"]
     [1000]
     """
+    if isinstance(value, np.generic):  # before float: numpy.float64 is one
+        return plain(value.item())
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if np.isfinite(value) else str(value)
-    if isinstance(value, np.generic):
-        return plain(value.item())
     if isinstance(value, np.ndarray):
         if value.size <= _LONGEST_LIST:
             return plain(value.tolist())

@@ -156,9 +156,7 @@ class Localizations:
         """Give a copy with another table or region, and the operation added to the history."""
         new = self.table if table is None else table
         step = entry(operation, arguments, n_before=len(self), n_after=len(new), notes=notes)
-        return replace(
-            self, table=new, region=region or self.region, history=(*self.history, step)
-        )
+        return replace(self, table=new, region=region or self.region, history=(*self.history, step))
 
     def to_frame(self) -> pd.DataFrame:
         """Give the table as a copy that may be changed."""
