@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ class Localizations:
         table = validate_table(self.table, "localizations")
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "history", tuple(self.history))
-        if self.region is None:
+        if cast("Region | None", self.region) is None:
             xyz = self.xyz_nm
             object.__setattr__(self, "region", bounding_box(xyz[:, : self.dimension]))
 

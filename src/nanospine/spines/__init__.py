@@ -1,0 +1,1 @@
+"""Shaft, spines, necks, heads and types."""

@@ -1,0 +1,81 @@
+"""A protrusion sliced by the distance from its base: its centreline and its girth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from nanospine.spines.shaft import smooth_path
+
+__all__ = ["Levels", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_SLICE_NM = 40.0
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Slices of a surface between levels of distance from the base.
+
+    Attributes
+    ----------
+    distance_nm : ndarray, shape (k,)
+        Middle of each slice.
+    centre_nm : ndarray, shape (k, 3)
+        Centroid of the surface in the slice.
+    girth_nm : ndarray, shape (k,)
+        Area of the slice over its width: the perimeter where the surface runs along the spine.
+    """
+
+    distance_nm: FloatArray
+    centre_nm: FloatArray
+    girth_nm: FloatArray
+
+
+def vertex_areas_nm2(mesh: trimesh.Trimesh) -> FloatArray:
+    """A third of the area of the faces around each vertex, shape (n_vertices,)."""
+    area = np.repeat(np.asarray(mesh.area_faces) / 3, 3)
+    return np.bincount(mesh.faces.ravel(), weights=area, minlength=len(mesh.vertices))
+
+
+def slice_levels(vertices_nm: FloatArray, area_nm2: FloatArray, distance_nm: FloatArray) -> Levels:
+    """Slice a protrusion into levels of 40 nm of distance from its base.
+
+    Parameters
+    ----------
+    vertices_nm, area_nm2, distance_nm : ndarray, shape (n, 3), (n,), (n,)
+        Vertices of the protrusion, the area each stands for, its distance from the base.
+    """
+    count = max(int(np.ceil(distance_nm.max() / _SLICE_NM)), 1)
+    index = np.minimum((distance_nm / _SLICE_NM).astype(np.int64), count - 1)
+    area = np.bincount(index, weights=area_nm2, minlength=count)
+    centre = np.stack(
+        [np.bincount(index, weights=area_nm2 * c, minlength=count) for c in vertices_nm.T], axis=1
+    )
+    full = area > 0
+    middle = (np.arange(count) + 0.5) * _SLICE_NM
+    return Levels(middle[full], centre[full] / area[full, None], area[full] / _SLICE_NM)
+
+
+def surface_centreline_nm(
+    levels: Levels, tip_nm: FloatArray, outward: FloatArray, base_nm: float, step_nm: float = 20.0
+) -> FloatArray:
+    """Centreline of a spine from the shaft's surface to its tip, shape (k, 3), even steps.
+
+    The centroids of the levels, smoothed over 60 nm, continued by `base_nm` against `outward`
+    (the direction away from the shaft) to the shaft's surface, and to the tip.
+    """
+    start = levels.centre_nm[0] - base_nm * outward
+    rough = np.concatenate([start[None], levels.centre_nm, tip_nm[None]])
+    # The last level before the tip is a cap whose centroid lies beside or beyond the tip's foot:
+    # a centreline must not turn back on itself there.
+    keep = np.ones(len(rough), dtype=bool)
+    if len(rough) > 3:
+        ahead = rough[-1] - rough[-3]
+        keep[-2] = (rough[-1] - rough[-2]) @ ahead > 0
+    return smooth_path(rough[keep], step_nm, 60.0)

@@ -1,0 +1,1 @@
+"""Regular grids of voxels: made from points and meshes, and read back."""
