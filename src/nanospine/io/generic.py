@@ -1,0 +1,49 @@
+"""Tables of no particular program: csv, tsv, txt, dat, with units in the labels or said."""
+
+from __future__ import annotations
+
+from nanospine.core.errors import SchemaError
+from nanospine.io.names import ALIASES, map_columns, plain_name
+from nanospine.io.registry import register
+from nanospine.io.safe_files import Source
+from nanospine.io.table import ReadOptions, ReadTable
+from nanospine.io.text_decode import parse
+from nanospine.io.text_layout import sniff
+from nanospine.io.units import parse_label
+
+__all__ = ["read_text_table"]
+
+
+def _recognise(source: Source) -> float:
+    table = sniff(source)
+    if table is None:
+        return 0.0
+    if not table.has_header:
+        # Numbers in columns are a table all the same: its reader says what is missing.
+        return 0.05 if len(table.names) >= 2 and table.sample else 0.0
+    quantities = {ALIASES.get(plain_name(parse_label(name).name)) for name in table.names}
+    if {"x", "y"} <= quantities:
+        return 0.4
+    return 0.1 if len(table.names) >= 2 and table.sample else 0.02
+
+
+@register(
+    name="table",
+    title="Text table (csv, tsv, txt)",
+    suffixes=(".csv", ".tsv", ".txt", ".dat"),
+    recognise=_recognise,
+)
+def read_text_table(source: Source, options: ReadOptions) -> ReadTable:
+    """Read a text table with a header; columns named x, y (z, ...) in some usual spelling.
+
+    Raises
+    ------
+    FileUnitsError
+        When a position has no unit in its label and the caller said none: units are not guessed.
+    """
+    table = sniff(source)
+    if table is None:
+        raise SchemaError(f"{source.path.name}: a text table was expected, found none.")
+    parsed = parse(source, table)
+    mapped = map_columns(parsed.columns, options, source.path.name)
+    return ReadTable(mapped.columns, [*parsed.notes, *mapped.notes], mapped.details)

@@ -1,0 +1,237 @@
+"""HDF5 read so that a file can give only what is stored in itself.
+
+External and soft links, external raw storage, virtual data sets, Python objects, unknown filters
+and declared sizes far beyond the file are refused (every component of a path is checked).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.core.errors import ReadError, UnsafeFileError
+from nanospine.io.safe_files import LIMITS, Source
+
+__all__ = ["Hdf5", "hdf5_names", "open_hdf5"]
+
+# deflate, shuffle, fletcher32, szip, nbit, scaleoffset, lzf: what HDF5 and h5py decode themselves.
+_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
+_FILTER_NAMES = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 307: "bzip2"}
+# Only these attributes and strings are read as text; longer ones are not metadata.
+_LONGEST_TEXT = 16 << 20
+_FAULTS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
+
+
+class Hdf5:
+    """A checked view of an HDF5 file: names, arrays, texts and attributes by path."""
+
+    def __init__(self, file: h5py.File, where: str, size: int) -> None:
+        self._file = file
+        self.where = where
+        self._size = size
+
+    def _node(self, path: str) -> Any:
+        """Walk to a path component by component through hard links only."""
+        node: Any = self._file
+        walked = ""
+        for part in (item for item in path.split("/") if item):
+            walked += f"/{part}"
+            if not isinstance(node, h5py.Group):
+                return None
+            try:
+                link = node.get(part, getlink=True)
+            except _FAULTS:
+                return None
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                kind = "an external link" if isinstance(link, h5py.ExternalLink) else "a soft link"
+                raise UnsafeFileError(
+                    f"{self.where}: {walked} is {kind}; nanospine reads only data stored in the "
+                    "file itself. Copy the data into one file (h5repack, h5copy)."
+                )
+            try:
+                node = node[part]
+            except _FAULTS as error:
+                raise ReadError(f"{self.where}: {walked} cannot be opened ({error}).") from None
+        return node
+
+    def names(self, path: str = "/") -> list[str]:
+        """Give the names in a group; none where there is no such group."""
+        node = self._node(path)
+        try:
+            return list(node.keys()) if isinstance(node, h5py.Group) else []
+        except _FAULTS:
+            return []
+
+    def is_dataset(self, path: str) -> bool:
+        """Tell whether there is a data set of this path."""
+        return isinstance(self._node(path), h5py.Dataset)
+
+    def dtype(self, path: str) -> np.dtype[Any] | None:
+        """Give the type of a data set, None where there is none."""
+        node = self._node(path)
+        try:
+            return node.dtype if isinstance(node, h5py.Dataset) else None
+        except _FAULTS:
+            return None
+
+    def shape(self, path: str) -> tuple[int, ...] | None:
+        """Give the shape of a data set; None where there is none or it is empty (H5S_NULL)."""
+        node = self._node(path)
+        return node.shape if isinstance(node, h5py.Dataset) else None
+
+    def array(self, path: str) -> npt.NDArray[Any]:
+        """Give the numbers of a data set (empty for a null data set).
+
+        Raises
+        ------
+        UnsafeFileError
+            When the data lie elsewhere, hold objects or declare a size beyond the limits.
+        ReadError
+            When there is no such data set or it is damaged.
+        """
+        node = self._dataset(path)
+        if node.dtype.hasobject:
+            raise UnsafeFileError(
+                f"{self.where}: {path} holds objects or references; numbers were expected."
+            )
+        if node.shape is None:
+            return np.zeros(0, node.dtype)
+        try:
+            return np.asarray(node[()])
+        except (*_FAULTS, MemoryError) as error:
+            raise ReadError(
+                f"{self.where}: {path} cannot be read ({error}); the file is cut short or damaged."
+            ) from None
+
+    def text(self, path: str) -> str | None:
+        """Give a scalar or one-element text data set; None where there is none."""
+        if not self.is_dataset(path):
+            return None
+        node = self._dataset(path)
+        if h5py.check_string_dtype(node.dtype) is None or node.size != 1:
+            return None
+        try:
+            value = node[()] if node.shape == () else node[(0,) * node.ndim]
+        except _FAULTS as error:
+            raise ReadError(f"{self.where}: {path} cannot be read ({error}).") from None
+        return _as_text(value)
+
+    def attribute(self, path: str, name: str) -> Any:
+        """Give an attribute as number, text or array of these; None where there is none."""
+        node = self._node(path)
+        if node is None:
+            return None
+        try:
+            if name not in node.attrs:
+                return None
+            held = node.attrs.get_id(name)
+            if held.get_storage_size() > _LONGEST_TEXT:
+                return None
+            dtype = held.dtype
+            if dtype.hasobject and h5py.check_string_dtype(dtype) is None:
+                return None
+            value = node.attrs[name]
+        except _FAULTS:
+            return None
+        if isinstance(value, h5py.Empty):
+            return None
+        if isinstance(value, bytes | str | np.bytes_):
+            return _as_text(value)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "OS":
+            return [_as_text(item) for item in value.ravel()]
+        return value
+
+    def _dataset(self, path: str) -> Any:
+        node = self._node(path)
+        if not isinstance(node, h5py.Dataset):
+            what = "is a group" if isinstance(node, h5py.Group) else "does not exist"
+            raise ReadError(f"{self.where}: a data set was expected at {path}, which {what}.")
+        try:
+            self._check_storage(node, path)
+        except _FAULTS as error:
+            raise ReadError(f"{self.where}: {path} cannot be read ({error}).") from None
+        return node
+
+    def _check_storage(self, node: Any, path: str) -> None:
+        creation = node.id.get_create_plist()
+        if creation.get_external_count() > 0 or node.is_virtual:
+            raise UnsafeFileError(
+                f"{self.where}: the data of {path} lie in other files; nanospine reads only data "
+                "stored in the file itself. Copy them into one file (h5repack)."
+            )
+        for number in range(creation.get_nfilters()):
+            code = int(creation.get_filter(number)[0])
+            if code not in _FILTERS:
+                name = _FILTER_NAMES.get(code, "unknown")
+                raise ReadError(
+                    f"{self.where}: {path} is packed with filter {code} ({name}), which plain "
+                    "HDF5 does not have. Save it again with gzip (h5repack -f GZIP=4)."
+                )
+        if node.shape is None:
+            return
+        declared = int(node.dtype.itemsize)
+        for item in node.shape:
+            declared *= int(item)
+        if declared > LIMITS.allowed(self._size):
+            raise UnsafeFileError(
+                f"{self.where}: {path} declares {declared} bytes in a file of {self._size} bytes; "
+                "that is refused."
+            )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value)
+
+
+@contextmanager
+def open_hdf5(source: Source) -> Iterator[Hdf5]:
+    """Open an HDF5 source read-only through the handle that `safe_files` checked."""
+    with source.open() as handle:
+        try:
+            file = h5py.File(handle, "r")
+        except (*_FAULTS, MemoryError) as error:
+            raise ReadError(
+                f"{source.path.name}: the HDF5 file cannot be opened ({error}); it is cut short or "
+                "damaged."
+            ) from None
+        try:
+            yield Hdf5(file, source.path.name, source.size)
+        finally:
+            file.close()
+
+
+def hdf5_names(source: Source) -> set[str]:
+    """Give the paths of an HDF5 source down to two levels; empty for anything else.
+
+    Used to recognise formats; links are not followed, damage gives an empty set.
+    """
+    if source.kind != "hdf5":
+        return set()
+    if "hdf5_names" not in source.memo:
+        found: set[str] = set()
+        try:
+            with open_hdf5(source) as file:
+                for name in file.names():
+                    found.add(f"/{name}")
+                    try:
+                        below = file.names(f"/{name}")
+                    except ReadError:
+                        continue
+                    # Frame-wise stores have a group per frame: a few thousand are enough.
+                    found.update(f"/{name}/{item}" for item in below[:500])
+                    if len(found) > 5000:
+                        break
+        except ReadError:
+            pass
+        source.memo["hdf5_names"] = found
+    names: set[str] = source.memo["hdf5_names"]
+    return names
