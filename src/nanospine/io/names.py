@@ -174,7 +174,7 @@ def _scale(
         factor = factor_y if quantity.endswith("y") else factor_x
         return f"{quantity}_nm", values if factor == 1 else values * factor
     if quantity in _PHOTONS and label.unit == "adu":
-        return f"{quantity.removesuffix('_photons')}_adu", values
+        return {"photons": "intensity_adu"}.get(quantity, "background_adu"), values
     if quantity == "time":
         return "time_s", values * 1e-3 if label.unit == "ms" else values
     if quantity in _LENGTHS:

@@ -100,7 +100,7 @@ def _ours(columns: dict[str, Any], metadata: dict[bytes, bytes], where: str) -> 
             region = region_from_dict(json_from(metadata[_REGION], where))
     except (ValueError, KeyError, TypeError, AttributeError, ReadError) as error:
         raise ReadError(f"{where}: region or history cannot be read ({error}).") from None
-    return ReadTable(columns, region=region, history=history)
+    return ReadTable(columns, region=region, history=history, exact=True)
 
 
 def _values(column: pa.ChunkedArray, name: str, where: str) -> npt.NDArray[Any] | pd.Categorical:

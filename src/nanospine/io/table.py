@@ -28,6 +28,7 @@ _SMALLEST_EXTENT_NM = 1e-2
 # Extents below this are rare for a field of view, but a region of interest may be as small.
 _SMALL_EXTENT_NM = 100.0
 _LARGEST_EXTENT_NM = 1e8
+_PLACES = {name: place for place, name in enumerate(CANONICAL)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ReadTable:
     """What a reader found: canonical columns in canonical units, and what it noticed.
 
     `details` goes into the history (pixel size used, frame base, z scale, ...); `notes` are
-    sentences for the user.
+    sentences for the user. `exact` tables are ours: they are given back as they were written.
     """
 
     columns: dict[str, Any]
@@ -52,6 +53,7 @@ class ReadTable:
     details: dict[str, Any] = field(default_factory=dict)
     region: Region | None = None
     history: tuple[HistoryEntry, ...] = ()
+    exact: bool = False
 
 
 def to_localizations(
@@ -82,13 +84,13 @@ def to_localizations(
     for name in POSITIONS:
         if name in columns:
             columns[name] = np.asarray(columns[name], dtype=np.float64)
-    columns = _drop_missing_positions(columns, notes)
-    _clean_precisions(columns, notes)
-    _whole_numbers(columns)
-    _check_extent(columns, where, notes)
-    ordered = {name: columns[name] for name in CANONICAL if name in columns}
-    ordered.update({name: values for name, values in columns.items() if name not in ordered})
-    frame = pd.DataFrame(ordered, copy=False)
+    if not table.exact:
+        columns = _drop_missing_positions(columns, notes)
+        _clean_precisions(columns, notes)
+        _whole_numbers(columns)
+        _check_extent(columns, where, notes)
+        columns = {name: columns[name] for name in sorted(columns, key=_order)}
+    frame = pd.DataFrame(columns, copy=False)
     if len(frame) == 0:
         notes.append("the file holds no localizations")
     step = entry(
@@ -97,6 +99,11 @@ def to_localizations(
     )  # fmt: skip
     history = (*table.history, step)
     return Localizations(frame, table.region, history)  # type: ignore[arg-type]
+
+
+def _order(name: str) -> int:
+    """Give canonical columns their place; the others follow in the order of the file."""
+    return _PLACES.get(name, len(_PLACES))
 
 
 def _flat(values: Any) -> Any:

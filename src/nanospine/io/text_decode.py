@@ -136,13 +136,13 @@ def _usable_bytes(source: Source, table: TextTable) -> tuple[int | None, list[st
     if not line.strip():
         return None, []
     cells = cells_of(line, table.separator)
-    n_expected = len(table.sample[0]) if table.sample else len(table.names)
+    n_expected = len(table.names)
     cut = len(cells) < n_expected
     if not cut and cells:
-        usual = [row[-1] for row in table.sample[1:] if len(row) == n_expected]
-        cut = not is_number(cells[-1]) or len(_decimals(cells[-1])) < min(
-            (len(_decimals(cell)) for cell in usual), default=0
-        )
+        usual = [row[-1] for row in table.sample[:-1] if len(row) == n_expected]
+        fewest = min((len(_decimals(cell)) for cell in usual), default=0)
+        empty = not cells[-1].strip() and any(usual)
+        cut = empty or not is_number(cells[-1]) or len(_decimals(cells[-1])) < fewest
     if cut:
         return source.size - len(tail) + start, [
             "the last row has no line end and is incomplete: it was left out; was the file cut?"
@@ -154,7 +154,7 @@ def _decimals(cell: str) -> str:
     return cell.replace(",", ".").partition(".")[2]
 
 
-class _Rewritten(io.RawIOBase):
+class _Limited(io.RawIOBase):
     """A handle that stops at `limit` bytes, so that pyarrow does not see what lies behind."""
 
     def __init__(self, handle: IO[bytes], limit: int) -> None:
@@ -164,6 +164,10 @@ class _Rewritten(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        self._handle.close()
+        super().close()
 
     def read(self, size: int = -1, /) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
@@ -176,7 +180,7 @@ def body_handle(source: Source, table: TextTable, limit: int | None) -> IO[bytes
     """Give a handle on the table's bytes, rewritten where pyarrow could not read them as is."""
     if not table.rewrite:
         handle = source.open()
-        return handle if limit is None else _Rewritten(handle, limit)  # type: ignore[return-value]
+        return handle if limit is None else _Limited(handle, limit)  # type: ignore[return-value]
     data = source.read_bytes()[: limit if limit is not None else source.size]
     if table.encoding == "utf-8":
         data = data.replace("−".encode(), b"-")
@@ -190,8 +194,7 @@ def body_handle(source: Source, table: TextTable, limit: int | None) -> IO[bytes
 def _read_arrow(
     source: Source, table: TextTable, types: dict[int, pa.DataType], limit: int | None
 ) -> pa.Table:
-    width = max(len(table.names), len(table.sample[0]) if table.sample else 0)
-    names = [str(number) for number in range(width)]
+    names = [str(number) for number in range(len(table.names))]
     kept = [str(number) for number in range(len(table.names)) if number not in table.ignored]
     with body_handle(source, table, limit) as handle:
         return pa_csv.read_csv(

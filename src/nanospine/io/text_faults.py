@@ -22,11 +22,9 @@ def explain(
 ) -> SchemaError:
     """Find the first row that cannot be decoded and give the error that says what to do."""
     where = source.path.name
-    expected = len(table.sample[0]) if table.sample else len(table.names)
-    n_names = len(table.names)
     try:
         for row, cells in _rows(source, table, limit):
-            if len(cells) != max(expected, n_names) and cells:
+            if cells and len(cells) != len(table.names):
                 return SchemaError(_wrong_width(where, row, cells, table))
             fault = _bad_cell(where, row, cells, table, types)
             if fault is not None:

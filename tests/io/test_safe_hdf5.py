@@ -1,0 +1,120 @@
+"""HDF5 files that point elsewhere, hold objects, or claim what they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import nanospine as ns
+from nanospine.core.errors import ReadError, UnsafeFileError
+
+LOCS = np.array([(0, 1.0, 2.0), (1, 30.0, 40.0)], dtype=[("frame", "u4"), ("x", "f4"), ("y", "f4")])
+
+
+def good(folder: Path, name: str = "good.hdf5") -> Path:
+    path = folder / name
+    with h5py.File(path, "w") as file:
+        file["locs"] = LOCS
+    return path
+
+
+def external_link(folder: Path) -> Path:
+    good(folder)
+    path = folder / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file["locs"] = h5py.ExternalLink("good.hdf5", "/locs")
+    return path
+
+
+def soft_link_to_external(folder: Path) -> Path:
+    good(folder)
+    path = folder / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file["far"] = h5py.ExternalLink("good.hdf5", "/")
+        file["locs"] = h5py.SoftLink("/far/locs")
+    return path
+
+
+def soft_link(folder: Path) -> Path:
+    path = good(folder, "bad.hdf5")
+    with h5py.File(path, "a") as file:
+        file.move("locs", "real")
+        file["locs"] = h5py.SoftLink("/real")
+    return path
+
+
+def external_storage(folder: Path) -> Path:
+    (folder / "raw.bin").write_bytes(LOCS.tobytes())
+    path = folder / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "locs", (2,), LOCS.dtype, external=[(folder / "raw.bin", 0, LOCS.nbytes)]
+        )
+    return path
+
+
+def virtual(folder: Path) -> Path:
+    layout = h5py.VirtualLayout((2,), LOCS.dtype)
+    layout[:] = h5py.VirtualSource(good(folder), "locs", (2,), LOCS.dtype)
+    path = folder / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("locs", layout)
+    return path
+
+
+def bomb(folder: Path) -> Path:
+    path = folder / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("locs", (10**13,), LOCS.dtype, chunks=(1000,))
+    return path
+
+
+def objects(folder: Path) -> Path:
+    path = folder / "bad.hdf5"
+    kind = np.dtype([("x", "f4"), ("y", h5py.vlen_dtype(np.float64))])
+    with h5py.File(path, "w") as file:
+        file.create_dataset("locs", (2,), kind)
+    return path
+
+
+MESSAGES: dict[Callable[[Path], Path], str] = {
+    external_link: "/locs is an external link; nanospine reads only data stored in the file itself",
+    soft_link_to_external: "/locs is a soft link",
+    soft_link: "/locs is a soft link",
+    external_storage: "lie in other files",
+    virtual: "lie in other files",
+    bomb: "declares 120000000000000 bytes",
+    objects: "objects",
+}
+
+
+@pytest.mark.parametrize("make", MESSAGES, ids=lambda make: make.__name__)
+def test_hostile_files_are_refused(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    with pytest.raises(UnsafeFileError, match=MESSAGES[make]):
+        ns.read(make(tmp_path), format="picasso", pixel_size_nm=100)
+
+
+def test_the_honest_file_is_read(tmp_path: Path) -> None:
+    locs = ns.read(good(tmp_path), pixel_size_nm=100)
+    assert locs.xyz_nm[:, :2].tolist() == [[100, 200], [3000, 4000]]
+
+
+def test_a_group_where_data_were_expected(tmp_path: Path) -> None:
+    path = tmp_path / "bad.hdf5"
+    with h5py.File(path, "w") as file:
+        file.create_group("locs")
+    with pytest.raises(ReadError, match="columns x and y were expected"):
+        ns.read(path, format="picasso", pixel_size_nm=100)
+
+
+@pytest.mark.parametrize("part", range(1, 10))
+def test_cut_files_give_a_read_error(tmp_path: Path, part: int) -> None:
+    path = good(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * part // 10])
+    with pytest.raises(ReadError):
+        ns.read(path, pixel_size_nm=100)
