@@ -1,0 +1,1 @@
+"""From points to tetrahedra to a watertight mesh."""

@@ -1,0 +1,238 @@
+"""Delaunay triangulation of localizations, with the checks that Qhull leaves to its caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.core.errors import GeometryError, TooFewPointsError
+
+__all__ = ["Delaunay", "delaunay"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# A direction in which the points spread by less than this fraction of their extent is flat: below
+# it, rounding of the coordinates decides the triangulation.
+_FLAT = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Delaunay:
+    """A Delaunay triangulation: tetrahedra of 3-D points, triangles of 2-D points.
+
+    Attributes
+    ----------
+    points_nm : ndarray, shape (n, dimension)
+        The points as they were given.
+    simplices : ndarray of int64, shape (m, dimension + 1)
+        Vertices of each tetrahedron (triangle), as indices into `points_nm`, oriented so that its
+        volume (area) is positive.
+    neighbors : ndarray of int64, shape (m, dimension + 1)
+        Column j is the neighbour opposite vertex j; -1 outside the convex hull.
+    first_of : ndarray of int64, shape (n,)
+        For each point the first point with the same coordinates. Only first ones are vertices.
+    engine : str
+        What made it.
+    """
+
+    points_nm: FloatArray
+    simplices: IntArray
+    neighbors: IntArray
+    first_of: IntArray = field(repr=False)
+    engine: str = "scipy"
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        return int(self.points_nm.shape[1])
+
+    @property
+    def tetrahedra(self) -> IntArray:
+        """The tetrahedra (m, 4) of 3-D points."""
+        if self.dimension != 3:
+            raise GeometryError("Delaunay: 2-D points make triangles; use .triangles.")
+        return self.simplices
+
+    @property
+    def triangles(self) -> IntArray:
+        """The triangles (m, 3) of 2-D points."""
+        if self.dimension != 2:
+            raise GeometryError("Delaunay: 3-D points make tetrahedra; use .tetrahedra.")
+        return self.simplices
+
+    @property
+    def n_duplicates(self) -> int:
+        """Number of points that repeat the coordinates of an earlier one."""
+        return int((self.first_of != np.arange(len(self.first_of))).sum())
+
+    @property
+    def volumes(self) -> FloatArray:
+        """Volume of each tetrahedron in nm³ (area of each triangle in nm²), shape (m,)."""
+        return simplex_volumes(self.points_nm, self.simplices)
+
+
+def simplex_volumes(points: FloatArray, simplices: IntArray) -> FloatArray:
+    """Signed volumes of tetrahedra (areas of triangles), shape (m,)."""
+    first = points[simplices[:, 0]]
+    edges = [points[simplices[:, k]] - first for k in range(1, simplices.shape[1])]
+    if len(edges) == 2:
+        (ax, ay), (bx, by) = edges[0].T, edges[1].T
+        return np.asarray((ax * by - ay * bx) / 2.0)
+    return np.asarray(np.einsum("ij,ij->i", edges[0], np.cross(edges[1], edges[2])) / 6.0)
+
+
+def delaunay(xyz_nm: npt.ArrayLike, *, engine: Literal["scipy"] = "scipy") -> Delaunay:
+    """Triangulate points so that no point is inside the circumsphere of a tetrahedron.
+
+    Coordinates are centred first (Qhull drops points when they lie far from the origin) and exact
+    duplicates are set aside (Qhull would report cospherical ones as missing).
+
+    Parameters
+    ----------
+    xyz_nm : array_like, shape (n, 3) or (n, 2)
+        Positions in nanometres.
+    engine : {"scipy"}
+        What computes the triangulation: Qhull (Barber, Dobkin and Huhdanpaa 1996) through scipy.
+
+    Returns
+    -------
+    Delaunay
+        `.tetrahedra` (m, 4) and `.neighbors` (m, 4), -1 outside, as indices into the input.
+
+    Raises
+    ------
+    TooFewPointsError
+        When fewer than 4 (2-D: 3) different points are given.
+    GeometryError
+        When the points are not finite, or all on one plane (2-D: one line).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cube = np.array([[x, y, z] for x in (0, 9) for y in (0, 9) for z in (0, 9)], float)
+    >>> result = delaunay(cube)
+    >>> float(round(result.volumes.sum(), 6)), bool((result.volumes >= 0).all())
+    (729.0, True)
+    >>> delaunay(cube[:, :2]).triangles.shape
+    (2, 3)
+    >>> delaunay(cube * [1, 1, 0])
+    Traceback (most recent call last):
+    ...
+    nanospine.core.errors.GeometryError: delaunay: all 8 points have z = 0 nm: these data are 2-D; \
+give (n, 2) coordinates for triangles.
+    """
+    points = np.ascontiguousarray(np.asarray(xyz_nm, dtype=np.float64))
+    if points.ndim != 2 or points.shape[1] not in (2, 3):
+        raise GeometryError(
+            f"delaunay: points of shape (n, 3) or (n, 2) were expected, found {points.shape}."
+        )
+    if engine != "scipy":
+        raise GeometryError(f"delaunay: engine {engine!r} is not known; engines: 'scipy'.")
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        raise GeometryError(
+            f"delaunay: {int((~finite).sum())} of {len(points)} points are not finite "
+            f"(first: row {int(np.argmin(finite))}); remove them first."
+        )
+    first_of = _first_of(points)
+    kept = np.flatnonzero(first_of == np.arange(len(points)))
+    centred = _check_spread(points, kept)
+    simplices, neighbors = _qhull(centred)
+    simplices, neighbors = _orient(centred, simplices, neighbors)
+    return Delaunay(points, kept[simplices], neighbors, first_of, engine)
+
+
+def _first_of(points: FloatArray) -> IntArray:
+    """For each point the lowest index of a point with the same coordinates."""
+    n = len(points)
+    order = np.lexsort(points.T[::-1])  # stable: among equals the lowest index comes first
+    ordered = points[order]
+    new = np.ones(n, dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    start = np.flatnonzero(new)
+    result = np.empty(n, dtype=np.int64)
+    result[order] = order[start][np.cumsum(new) - 1] if n else order
+    return result
+
+
+def _check_spread(points: FloatArray, kept: IntArray) -> FloatArray:
+    """Refuse points that span no volume, with the reason; give the distinct ones, centred."""
+    n, dimension = points.shape
+    if n < dimension + 1:
+        raise TooFewPointsError(
+            f"delaunay: {n} point{'s' * (n != 1)} given; a triangulation in {dimension}-D needs at "
+            f"least {dimension + 1}."
+        )
+    if len(kept) == 1:
+        where = ", ".join(f"{value:g}" for value in points[0])
+        raise TooFewPointsError(
+            f"delaunay: all {n} points are equal, at ({where}) nm; at least {dimension + 1} "
+            "different ones are needed."
+        )
+    if len(kept) < dimension + 1:
+        raise TooFewPointsError(
+            f"delaunay: only {len(kept)} of the {n} points are different; at least "
+            f"{dimension + 1} are needed."
+        )
+    low, high = points.min(axis=0), points.max(axis=0)
+    for axis, name in enumerate("xyz"[:dimension]):
+        if dimension == 3 and low[axis] == high[axis]:
+            _refuse_flat_axis(n, name, float(low[axis]))
+    centred = points[kept] - (low + (high - low) / 2)
+    spread = np.linalg.svd(_sample(centred) / np.abs(centred).max(), compute_uv=False)
+    flat = int((spread <= _FLAT * spread[0]).sum())
+    if flat >= dimension - 1:
+        raise GeometryError(
+            f"delaunay: all {n} points lie on one line; a triangulation needs points that span "
+            f"{'a volume' if dimension == 3 else 'an area'}."
+        )
+    if flat:
+        raise GeometryError(
+            f"delaunay: all {n} points lie on one plane; project them onto it and give (n, 2) "
+            "coordinates for triangles."
+        )
+    return centred
+
+
+def _refuse_flat_axis(n: int, name: str, value: float) -> None:
+    raise GeometryError(
+        f"delaunay: all {n} points have {name} = {value:g} nm: these data are 2-D; give (n, 2) "
+        "coordinates for triangles."
+    )
+
+
+def _sample(centred: FloatArray) -> FloatArray:
+    """Triangular factor of the points: same singular values, (dimension, dimension)."""
+    middle = centred - centred.mean(axis=0)
+    return np.asarray(np.linalg.qr(middle, mode="r"))
+
+
+def _qhull(centred: FloatArray) -> tuple[IntArray, IntArray]:
+    from scipy.spatial import Delaunay as Qhull
+    from scipy.spatial import QhullError
+
+    try:
+        # Qbb and Qc are Qhull's own defaults for Delaunay; Q12 lets wide facets pass that occur
+        # with many cospherical points. Qz (a point at infinity) is what grids need.
+        result = Qhull(centred, qhull_options="Qbb Qc Qz Q12")
+    except QhullError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise GeometryError(
+            f"delaunay: Qhull could not triangulate the {len(centred)} different points "
+            f"({reason}); look for points far away from all others, or points almost on one plane."
+        ) from error
+    return result.simplices.astype(np.int64), result.neighbors.astype(np.int64)
+
+
+def _orient(
+    points: FloatArray, simplices: IntArray, neighbors: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Swap two vertices (and their neighbours) where the volume is negative."""
+    negative = simplex_volumes(points, simplices) < 0
+    for array in (simplices, neighbors):
+        array[negative, 0], array[negative, 1] = array[negative, 1], array[negative, 0].copy()
+    return simplices, neighbors
