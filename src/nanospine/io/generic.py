@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from nanospine.core.errors import SchemaError
 from nanospine.io.names import ALIASES, map_columns, plain_name
 from nanospine.io.registry import register
 from nanospine.io.safe_files import Source
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
-from nanospine.io.text_layout import sniff
+from nanospine.io.text_layout import need_table, sniff
 from nanospine.io.units import parse_label
 
 __all__ = ["read_text_table"]
@@ -41,9 +40,7 @@ def read_text_table(source: Source, options: ReadOptions) -> ReadTable:
     FileUnitsError
         When a position has no unit in its label and the caller said none: units are not guessed.
     """
-    table = sniff(source)
-    if table is None:
-        raise SchemaError(f"{source.path.name}: a text table was expected, found none.")
+    table = need_table(source)
     parsed = parse(source, table)
     mapped = map_columns(parsed.columns, options, source.path.name)
     return ReadTable(mapped.columns, [*parsed.notes, *mapped.notes], mapped.details)

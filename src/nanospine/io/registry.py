@@ -37,6 +37,14 @@ _FAMILIES = (
     "parquet",
     "picasso",
     "minflux_m2205",
+    "minflux_m2410",
+    "minflux_containers",
+    "minflux_pmx",
+    "minflux_processed",
+    "smap",
+    "elyra",
+    "vendor_tables",
+    "nstorm",
 )
 
 
@@ -360,10 +368,13 @@ def write(locs: Localizations, path: str | os.PathLike[str]) -> None:
     """
     _load()
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in _WRITERS:
-        known = ", ".join(sorted(_WRITERS))
-        raise WriteError(
-            f"{target.name}: no format is written with the suffix {suffix!r}; use one of {known}."
-        )
-    _WRITERS[suffix][1](locs, target)
+    # The longest suffix wins: roi.smap.csv is SMAP's, roi.csv ThunderSTORM's.
+    for suffix in sorted(_WRITERS, key=len, reverse=True):
+        if target.name.lower().endswith(suffix):
+            _WRITERS[suffix][1](locs, target)
+            return
+    known = ", ".join(sorted(_WRITERS))
+    raise WriteError(
+        f"{target.name}: no format is written with the suffix {target.suffix!r}; use one of "
+        f"{known}."
+    )

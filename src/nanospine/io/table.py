@@ -21,7 +21,7 @@ from nanospine.core.localizations import Localizations
 from nanospine.core.region import Region
 from nanospine.io.units import FileUnitsError
 
-__all__ = ["ReadOptions", "ReadTable", "to_localizations"]
+__all__ = ["ReadOptions", "ReadTable", "drop_flat_z", "to_localizations"]
 
 # Below this extent (nm) numbers are no nanometres: an atom is 0.1 nm across.
 _SMALLEST_EXTENT_NM = 1e-2
@@ -99,6 +99,25 @@ def to_localizations(
     )  # fmt: skip
     history = (*table.history, step)
     return Localizations(frame, table.region, history)  # type: ignore[arg-type]
+
+
+def drop_flat_z(columns: dict[str, Any], notes: list[str], span_nm: float = 0.0) -> None:
+    """Leave z out when it spans no more than `span_nm`: nobody measured a height."""
+    z = columns.get("z_nm")
+    if z is None or len(z) == 0:
+        return
+    finite = np.asarray(z, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    span = float(np.ptp(finite)) if len(finite) else 0.0
+    # One height for all is a plane at that height only when it is not 0.
+    if span > span_nm or (span_nm == 0.0 and bool((finite != 0).any())):
+        return
+    del columns["z_nm"]
+    notes.append(
+        "z is 0 in every row: the data are taken as 2-D"
+        if not (finite != 0).any()
+        else f"z spans less than {span_nm:g} nm: the data are taken as 2-D"
+    )
 
 
 def _order(name: str) -> int:

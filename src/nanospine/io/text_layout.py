@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
+from nanospine.core.errors import SchemaError
 from nanospine.io.cells import is_decimal_comma, is_number, is_plain_number
 from nanospine.io.safe_files import Source
 
-__all__ = ["TextTable", "cells_of", "decode_head", "sniff"]
+__all__ = ["TextTable", "cells_of", "decode_head", "need_table", "sniff"]
 
 _SAMPLE_ROWS = 40
 _LONGEST_HEADER = 8192
@@ -52,6 +53,20 @@ def sniff(source: Source) -> TextTable | None:
     if "text_table" not in source.memo:
         source.memo["text_table"] = _sniff(source) if source.kind == "text" else None
     table: TextTable | None = source.memo["text_table"]
+    return table
+
+
+def need_table(source: Source) -> TextTable:
+    """Give the layout of a text table.
+
+    Raises
+    ------
+    SchemaError
+        When the content is no text table.
+    """
+    table = sniff(source)
+    if table is None:
+        raise SchemaError(f"{source.path.name}: a text table was expected, found none.")
     return table
 
 

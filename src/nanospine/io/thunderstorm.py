@@ -24,7 +24,7 @@ from nanospine.io.registry import register, register_writer
 from nanospine.io.safe_files import Source
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
-from nanospine.io.text_layout import sniff
+from nanospine.io.text_layout import need_table, sniff
 from nanospine.io.units import parse_label
 
 __all__ = ["labels_of", "pixel_size_from_protocol", "read_thunderstorm", "write_thunderstorm"]
@@ -78,11 +78,7 @@ def read_thunderstorm(source: Source, options: ReadOptions) -> ReadTable:
     under its own name; NaN stays NaN outside the positions; huge uncertainties are kept and
     remarked.
     """
-    table = sniff(source)
-    if table is None:
-        from nanospine.core.errors import SchemaError
-
-        raise SchemaError(f"{source.path.name}: a text table was expected, found none.")
+    table = need_table(source)
     details: dict[str, Any] = {}
     notes: list[str] = []
     in_pixels = any(parse_label(name).is_pixels for name in table.names)
