@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError, TooFewPointsError
+from nanospine.surface.qhull import simplex_volumes, triangulate
 
 __all__ = ["Delaunay", "delaunay"]
 
@@ -72,17 +73,8 @@ class Delaunay:
     @property
     def volumes(self) -> FloatArray:
         """Volume of each tetrahedron in nm³ (area of each triangle in nm²), shape (m,)."""
-        return simplex_volumes(self.points_nm, self.simplices)
-
-
-def simplex_volumes(points: FloatArray, simplices: IntArray) -> FloatArray:
-    """Signed volumes of tetrahedra (areas of triangles), shape (m,)."""
-    first = points[simplices[:, 0]]
-    edges = [points[simplices[:, k]] - first for k in range(1, simplices.shape[1])]
-    if len(edges) == 2:
-        (ax, ay), (bx, by) = edges[0].T, edges[1].T
-        return np.asarray((ax * by - ay * bx) / 2.0)
-    return np.asarray(np.einsum("ij,ij->i", edges[0], np.cross(edges[1], edges[2])) / 6.0)
+        # 0 and not a rounding error below it for the flat simplices of cospherical points
+        return np.maximum(simplex_volumes(self.points_nm, self.simplices), 0.0)
 
 
 def delaunay(xyz_nm: npt.ArrayLike, *, engine: Literal["scipy"] = "scipy") -> Delaunay:
@@ -141,8 +133,7 @@ give (n, 2) coordinates for triangles.
     first_of = _first_of(points)
     kept = np.flatnonzero(first_of == np.arange(len(points)))
     centred = _check_spread(points, kept)
-    simplices, neighbors = _qhull(centred)
-    simplices, neighbors = _orient(centred, simplices, neighbors)
+    simplices, neighbors = triangulate(centred)
     return Delaunay(points, kept[simplices], neighbors, first_of, engine)
 
 
@@ -209,30 +200,3 @@ def _sample(centred: FloatArray) -> FloatArray:
     """Triangular factor of the points: same singular values, (dimension, dimension)."""
     middle = centred - centred.mean(axis=0)
     return np.asarray(np.linalg.qr(middle, mode="r"))
-
-
-def _qhull(centred: FloatArray) -> tuple[IntArray, IntArray]:
-    from scipy.spatial import Delaunay as Qhull
-    from scipy.spatial import QhullError
-
-    try:
-        # Qbb and Qc are Qhull's own defaults for Delaunay; Q12 lets wide facets pass that occur
-        # with many cospherical points. Qz (a point at infinity) is what grids need.
-        result = Qhull(centred, qhull_options="Qbb Qc Qz Q12")
-    except QhullError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        raise GeometryError(
-            f"delaunay: Qhull could not triangulate the {len(centred)} different points "
-            f"({reason}); look for points far away from all others, or points almost on one plane."
-        ) from error
-    return result.simplices.astype(np.int64), result.neighbors.astype(np.int64)
-
-
-def _orient(
-    points: FloatArray, simplices: IntArray, neighbors: IntArray
-) -> tuple[IntArray, IntArray]:
-    """Swap two vertices (and their neighbours) where the volume is negative."""
-    negative = simplex_volumes(points, simplices) < 0
-    for array in (simplices, neighbors):
-        array[negative, 0], array[negative, 1] = array[negative, 1], array[negative, 0].copy()
-    return simplices, neighbors

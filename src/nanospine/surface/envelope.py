@@ -1,0 +1,249 @@
+"""The watertight surface around localizations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import trimesh
+
+from nanospine.core.errors import GeometryError
+from nanospine.core.history import HistoryEntry, entry
+from nanospine.core.progress import Progress, report
+from nanospine.surface.alpha import CarvingDepth, carving_depth
+from nanospine.surface.choice import choose_alpha
+from nanospine.surface.delaunay import Delaunay, delaunay
+from nanospine.surface.mesh import boundary_surface, inside_components
+
+if TYPE_CHECKING:
+    from nanospine.core.localizations import Localizations
+
+__all__ = ["Envelope", "envelope"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+Label = Literal["membrane", "filled"]
+Method = Literal["carve", "convex-hull"]
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """A closed surface around localizations.
+
+    Attributes
+    ----------
+    mesh : trimesh.Trimesh
+        Watertight, 2-manifold, oriented outward; nanometres.
+    alpha_nm : float
+        Radius of the probe sphere that carved it; infinite for the convex hull.
+    label : {"membrane", "filled"}
+        What the localizations mark: the membrane, or the volume.
+    method : {"carve", "convex-hull"}
+        How it was made.
+    alpha_curve : pandas.DataFrame
+        Columns `alpha_nm` and `volume_nm3`: the volume that carving alone (all components, before
+        smoothing) encloses at every alpha; a wide plateau means that alpha matters little.
+    notes : tuple of str
+        What a reader of the result must know: parts dropped, background removed.
+    history : tuple of dict
+        The history of the localizations and this step.
+    """
+
+    mesh: trimesh.Trimesh
+    alpha_nm: float
+    label: Label
+    method: Method
+    alpha_curve: pd.DataFrame = field(repr=False)
+    notes: tuple[str, ...] = ()
+    history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
+
+    @property
+    def volume_nm3(self) -> float:
+        """Enclosed volume."""
+        return float(self.mesh.volume)
+
+    @property
+    def area_nm2(self) -> float:
+        """Area of the surface."""
+        return float(self.mesh.area)
+
+    @property
+    def n_components(self) -> int:
+        """Number of separate bodies."""
+        return int(self.mesh.body_count)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the figures of the envelope in one row."""
+        row = {
+            "label": self.label,
+            "method": self.method,
+            "alpha_nm": self.alpha_nm,
+            "volume_nm3": self.volume_nm3,
+            "area_nm2": self.area_nm2,
+            "n_components": self.n_components,
+            "n_vertices": len(self.mesh.vertices),
+            "n_faces": len(self.mesh.faces),
+        }
+        return pd.DataFrame([row])
+
+
+def envelope(
+    locs_or_xyz: Localizations | npt.ArrayLike,
+    *,
+    alpha_nm: float | Literal["auto"] = "auto",
+    label: Label = "membrane",
+    method: Method = "carve",
+    min_component_fraction: float = 0.01,
+    components: Literal["large", "all"] = "large",
+    progress: Progress | None = None,
+) -> Envelope:
+    """Wrap localizations in a watertight surface.
+
+    Parameters
+    ----------
+    locs_or_xyz : Localizations or array_like, shape (n, 3)
+        Positions in nanometres.
+    alpha_nm : float or "auto"
+        Radius of the sphere that rolls in from outside and carves away what it reaches. Gaps in
+        the label that are smaller than it stay closed, necks of gaps wider than twice it open.
+    label : {"membrane", "filled"}
+        Whether the localizations lie on the membrane or fill the volume.
+    method : {"carve", "convex-hull"}
+        How to wrap.
+    min_component_fraction : float
+        Separate bodies below this fraction of the largest body's volume are left out (and
+        counted in the notes).
+    components : {"large", "all"}
+        "all" keeps every body.
+    progress : callable, optional
+        Told the stage and its fraction.
+
+    Raises
+    ------
+    GeometryError
+        2-D data; points on one plane; an alpha at which nothing is left.
+    TooFewPointsError
+        Fewer than 4 different points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> ball = rng.normal(size=(4000, 3))
+    >>> ball *= 300 / np.linalg.norm(ball, axis=1, keepdims=True)
+    >>> wrapped = envelope(ball)
+    >>> wrapped.mesh.is_volume, round(wrapped.volume_nm3 / (4 / 3 * np.pi * 300**3), 2)
+    (True, 1.0)
+    """
+    _check_options(alpha_nm, label, method, min_component_fraction, components)
+    points, before = _positions(locs_or_xyz)
+    report(progress, "triangulation", 0.0)
+    triangulation = _triangulation(points)
+    report(progress, "carving", 0.6)
+    depth = carving_depth(triangulation)
+    curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
+    used = np.inf
+    if method == "carve":
+        used = choose_alpha(depth, label=label) if alpha_nm == "auto" else float(alpha_nm)
+    notes: list[str] = []
+    inside = _kept_inside(
+        triangulation, depth, used, 0.0 if components == "all" else min_component_fraction, notes
+    )
+    report(progress, "surface", 0.8)
+    vertices, faces, _ = boundary_surface(
+        points, triangulation.tetrahedra, triangulation.neighbors, inside
+    )
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    report(progress, "surface", 1.0)
+    arguments = {
+        "alpha_nm": alpha_nm,
+        "label": label,
+        "method": method,
+        "min_component_fraction": min_component_fraction,
+        "components": components,
+    }
+    step = entry("envelope", arguments, n_before=len(points), notes=notes)
+    return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step))
+
+
+def _check_options(
+    alpha_nm: Any, label: str, method: str, fraction: float, components: str
+) -> None:
+    if label not in ("membrane", "filled"):
+        raise GeometryError(
+            f"envelope: label must be 'membrane' (the label is on the membrane) or 'filled' "
+            f"(it fills the volume), found {label!r}."
+        )
+    if method not in ("carve", "convex-hull"):
+        raise GeometryError(f"envelope: method must be 'carve' or 'convex-hull', found {method!r}.")
+    if components not in ("large", "all"):
+        raise GeometryError(f"envelope: components must be 'large' or 'all', found {components!r}.")
+    if alpha_nm != "auto" and not (np.isreal(alpha_nm) and alpha_nm > 0):
+        raise GeometryError(
+            f"envelope: alpha_nm must be 'auto' or a positive number of nanometres, "
+            f"found {alpha_nm!r}."
+        )
+    if not 0 <= fraction <= 1:
+        raise GeometryError(
+            f"envelope: min_component_fraction must lie between 0 and 1, found {fraction!r}."
+        )
+
+
+def _positions(
+    locs_or_xyz: Localizations | npt.ArrayLike,
+) -> tuple[FloatArray, tuple[HistoryEntry, ...]]:
+    """Give positions (n, 3) and the history that they bring."""
+    xyz = getattr(locs_or_xyz, "xyz_nm", locs_or_xyz)
+    dimension = getattr(locs_or_xyz, "dimension", None)
+    points = np.asarray(xyz, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] not in (2, 3):
+        raise GeometryError(
+            f"envelope: points of shape (n, 3) were expected, found {points.shape}."
+        )
+    flat = dimension == 2 or points.shape[1] == 2
+    if flat or (len(points) > 3 and np.ptp(points[:, 2]) == 0):
+        raise GeometryError(
+            f"envelope: the {len(points)} points are 2-D; an envelope needs 3-D positions. "
+            "Give the z column (or data of a 3-D method)."
+        )
+    return points, tuple(getattr(locs_or_xyz, "history", ()))
+
+
+def _triangulation(points: FloatArray) -> Delaunay:
+    """Triangulate, with errors that name the envelope."""
+    try:
+        return delaunay(points)
+    except GeometryError as error:
+        raise type(error)(str(error).replace("delaunay:", "envelope:", 1)) from error
+
+
+def _kept_inside(
+    triangulation: Delaunay,
+    depth: CarvingDepth,
+    alpha_nm: float,
+    fraction: float,
+    notes: list[str],
+) -> BoolArray:
+    """Carve at alpha and keep the bodies that are large enough."""
+    inside = depth.inside(alpha_nm)
+    if not depth.volume_nm3[inside].sum() > 0:
+        smallest = float(depth.depth_nm.min())
+        raise GeometryError(
+            f"envelope: at alpha_nm = {alpha_nm:g} nothing is left; the points are too far apart "
+            f"(the smallest alpha that leaves anything is {smallest:.3g} nm). Give a larger "
+            "alpha_nm, or 'auto'."
+        )
+    body, volume = inside_components(triangulation.neighbors, inside, depth.volume_nm3)
+    keep = (volume >= fraction * volume[0]) & (volume > 0)
+    dropped = int((~keep & (volume > 0)).sum())
+    if dropped:
+        notes.append(
+            f"{dropped} separate {'bodies' if dropped > 1 else 'body'} below {fraction:.3g} of the "
+            f"largest body's volume left out ({volume[~keep].sum() / volume.sum():.2%} of the "
+            "volume)."
+        )
+    return np.asarray((body >= 0) & keep[np.maximum(body, 0)])

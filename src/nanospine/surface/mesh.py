@@ -1,0 +1,235 @@
+"""The boundary of a set of tetrahedra as a closed surface, manifold by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from scipy import sparse
+from scipy.sparse import csgraph
+
+__all__ = ["boundary_surface", "inside_components"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Local vertices of the facet opposite vertex j, seen counterclockwise from outside a tetrahedron
+# of positive volume.
+_FACET = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]], dtype=np.int64)
+
+# How far copies of one vertex are moved apart, as a fraction of the size of their tetrahedra; and
+# at least this fraction of the largest coordinate, so that single-precision files keep them apart.
+_APART = 1e-3
+_APART_FLOAT32 = 2.0**-20
+
+
+def inside_components(
+    neighbors: IntArray, inside: BoolArray, volumes: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Label the parts of the inside that hang together by facets.
+
+    Returns
+    -------
+    label : ndarray of int, shape (m,)
+        0 for the part with the largest volume, then falling; -1 outside.
+    volume_nm3 : ndarray
+        Volume of each part.
+    """
+    index = np.flatnonzero(inside)
+    new = np.full(len(inside), -1, dtype=np.int64)
+    new[index] = np.arange(len(index))
+    rows = np.repeat(np.arange(len(index)), 4)
+    columns = neighbors[index].ravel()
+    ok = columns >= 0
+    ok[ok] &= inside[columns[ok]]
+    graph = sparse.coo_matrix(
+        (np.ones(ok.sum(), dtype=np.int8), (rows[ok], new[columns[ok]])),
+        shape=(len(index), len(index)),
+    )
+    count, part = csgraph.connected_components(graph.tocsr(), directed=False)
+    volume = np.bincount(part, weights=volumes[index], minlength=count).astype(np.float64)
+    rank = np.empty(count, dtype=np.int64)
+    order = np.argsort(-volume, kind="stable")
+    rank[order] = np.arange(count)
+    label = np.full(len(inside), -1, dtype=np.int64)
+    label[index] = rank[part]
+    return label, volume[order]
+
+
+def boundary_surface(
+    points: FloatArray, tetrahedra: IntArray, neighbors: IntArray, inside: BoolArray
+) -> tuple[FloatArray, IntArray, IntArray]:
+    """Give the boundary of the inside as a closed, outward oriented 2-manifold.
+
+    Strategy: each boundary facet is joined across each of its edges with the boundary facet that
+    is reached by turning around the edge through inside tetrahedra. Corners of facets that are
+    joined so form one fan and one vertex of the surface: a point where two fans meet becomes two
+    vertices. Where two joints connect the same two vertices, each gets a vertex of its own in its
+    middle. Copies of one point move slightly into their own tetrahedra, so that a file format that
+    merges equal positions does not glue them together.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+    tetrahedra, neighbors : ndarray of int64, shape (m, 4)
+        Of positive volume; column j of `neighbors` is opposite vertex j, -1 outside.
+    inside : ndarray of bool, shape (m,)
+
+    Returns
+    -------
+    vertices : ndarray, shape (v, 3)
+    faces : ndarray of int, shape (f, 3)
+    origin : ndarray of int, shape (v,)
+        Point that each vertex stands at; -1 for a vertex in the middle of an edge or face.
+
+    Examples
+    --------
+    >>> import numpy as np, trimesh
+    >>> corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
+    >>> vertices, faces, _ = boundary_surface(
+    ...     corners, np.array([[0, 1, 2, 3]]), np.full((1, 4), -1), np.array([True]))
+    >>> trimesh.Trimesh(vertices, faces).is_volume
+    True
+    """
+    own, side = _boundary_facets(neighbors, inside)
+    corners = tetrahedra[own[:, None], _FACET[side]]
+    partner, partner_edge = _pair_edges(tetrahedra, neighbors, inside, own, side, corners)
+    faces, vertices = _fans(partner, partner_edge)
+    count = len(vertices)
+    origin = np.empty(count, dtype=np.int64)
+    origin[faces.ravel()] = corners.ravel()
+    positions = _set_apart(points, tetrahedra, origin, faces, own)
+    positions, faces = _split_shared_edges(positions, faces, partner, partner_edge)
+    added = np.full(len(positions) - count, -1, dtype=np.int64)
+    return positions, faces, np.concatenate([origin, added])
+
+
+def _boundary_facets(neighbors: IntArray, inside: BoolArray) -> tuple[IntArray, IntArray]:
+    """Tetrahedron and side of each facet between the inside and the rest."""
+    index = np.flatnonzero(inside)
+    beside = neighbors[index]
+    open_side = (beside < 0) | ~inside[beside]
+    row, side = np.nonzero(open_side)
+    return index[row], side.astype(np.int64)
+
+
+@njit(cache=True)
+def _pair_edges(tetrahedra, neighbors, inside, own, side, corners):  # type: ignore[no-untyped-def]
+    """For each facet and edge (k to k + 1) the facet across it, and the edge's place there."""
+    count = own.shape[0]
+    number = np.full((tetrahedra.shape[0], 4), -1, dtype=np.int64)
+    for f in range(count):
+        number[own[f], side[f]] = f
+    partner = np.empty((count, 3), dtype=np.int64)
+    partner_edge = np.empty((count, 3), dtype=np.int64)
+    for f in range(count):
+        for k in range(3):
+            a, b, c = corners[f, k], corners[f, (k + 1) % 3], corners[f, (k + 2) % 3]
+            t = own[f]
+            ahead = tetrahedra[t, side[f]]  # the vertex of the facet that the turn comes to next
+            behind = c
+            while True:
+                leave = 0
+                while tetrahedra[t, leave] != behind:
+                    leave += 1
+                beyond = neighbors[t, leave]
+                if beyond < 0 or not inside[beyond]:
+                    break
+                t = beyond
+                behind = ahead
+                for i in range(4):
+                    vertex = tetrahedra[t, i]
+                    if vertex not in (a, b, behind):
+                        ahead = vertex
+                        break
+            g = number[t, leave]
+            partner[f, k] = g
+            for i in range(3):
+                if corners[g, i] == b and corners[g, (i + 1) % 3] == a:
+                    partner_edge[f, k] = i
+    return partner, partner_edge
+
+
+def _fans(partner: IntArray, partner_edge: IntArray) -> tuple[IntArray, IntArray]:
+    """Join the corners of facets around each vertex; give faces and the vertices' numbers."""
+    count = len(partner)
+    corner = np.arange(3 * count).reshape(count, 3)
+    # The start of my edge is the end of the partner's edge.
+    other = 3 * partner + (partner_edge + 1) % 3
+    graph = sparse.coo_matrix(
+        (np.ones(3 * count, dtype=np.int8), (corner.ravel(), other.ravel())),
+        shape=(3 * count, 3 * count),
+    )
+    n, label = csgraph.connected_components(graph.tocsr(), directed=False)
+    return label.reshape(count, 3).astype(np.int64), np.arange(n)
+
+
+def _set_apart(
+    points: FloatArray, tetrahedra: IntArray, origin: IntArray, faces: IntArray, own: IntArray
+) -> FloatArray:
+    """Positions of the vertices, copies of one point moved into their own inside."""
+    positions = points[origin]
+    copies = np.bincount(origin, minlength=len(points))[origin] > 1
+    if not copies.any():
+        return positions
+    touched = copies[faces].any(axis=1)
+    centre = points[tetrahedra[own[touched]]].mean(axis=1)
+    total = np.zeros_like(positions)
+    number = np.zeros(len(positions))
+    for k in range(3):
+        np.add.at(total, faces[touched, k], centre)
+        np.add.at(number, faces[touched, k], 1.0)
+    step = total[copies] / number[copies, None] - positions[copies]
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    least = _APART_FLOAT32 * np.abs(points).max()
+    positions[copies] += step * np.maximum(_APART, least / np.maximum(length, 1e-300))
+    return positions
+
+
+def _split_shared_edges(
+    positions: FloatArray, faces: IntArray, partner: IntArray, partner_edge: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Give each joint between the same two vertices a vertex of its own in its middle."""
+    count, n = len(faces), len(positions)
+    ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2), axis=2)
+    key = ends[..., 0] * n + ends[..., 1]
+    joint = np.minimum(
+        3 * np.arange(count)[:, None] + np.arange(3), 3 * partner + partner_edge
+    )  # one number for both sides
+    first = joint == 3 * np.arange(count)[:, None] + np.arange(3)
+    keys, uses = np.unique(key[first], return_counts=True)
+    shared = keys[uses > 1]
+    if len(shared) == 0:
+        return positions, faces
+    split = np.isin(key, shared)
+    joints, which = np.unique(joint[split], return_inverse=True)
+    middle = np.full((count, 3), -1, dtype=np.int64)
+    middle[split] = n + which
+    middle_at = np.empty((len(joints), 3))
+    owner, edge = joints // 3, joints % 3
+    a, b = positions[faces[owner, edge]], positions[faces[owner, (edge + 1) % 3]]
+    middle_at[:] = (a + b) / 2
+    # towards the two faces' own middles, for the same reason as the copies of a point
+    across = partner[owner, edge]
+    target = (positions[faces[owner]].mean(axis=1) + positions[faces[across]].mean(axis=1)) / 2
+    step = target - middle_at
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    least = _APART_FLOAT32 * np.abs(positions).max()
+    middle_at += step * np.maximum(_APART, least / np.maximum(length, 1e-300))
+    changed = np.flatnonzero(split.any(axis=1))
+    centre = positions[faces[changed]].mean(axis=1)
+    first_centre = n + len(joints)
+    new = []
+    for i, f in enumerate(changed):
+        ring = []
+        for k in range(3):
+            ring.append(faces[f, k])
+            if middle[f, k] >= 0:
+                ring.append(middle[f, k])
+        new += [[ring[j - 1], ring[j], first_centre + i] for j in range(len(ring))]
+    kept = faces[~split.any(axis=1)]
+    return (
+        np.concatenate([positions, middle_at, centre]),
+        np.concatenate([kept, np.asarray(new, dtype=np.int64)]),
+    )
