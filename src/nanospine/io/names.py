@@ -57,6 +57,7 @@ _LENGTHS = frozenset({
 })  # fmt: skip
 POSITION_AXES = frozenset({"x", "y", "z"})
 _PHOTONS = frozenset({"photons", "background_photons"})
+_INTENSITIES = frozenset({"intensity", "int", "offset", "background", "bg"})
 
 
 def plain_name(name: str) -> str:
@@ -114,7 +115,7 @@ def map_columns(
     for text, values in columns.items():
         label = parse_label(text)
         quantity = known.get(plain_name(label.name))
-        if quantity is None or label.power != 1:
+        if quantity is None or label.power != 1 or _is_unsaid_intensity(label, quantity):
             result.columns[_free_name(text, result.columns)] = values
             continue
         unit = label.unit or (own_units or {}).get(quantity) or options.units or default_unit
@@ -145,6 +146,11 @@ def map_columns(
             "y [nm]."
         )
     return result
+
+
+def _is_unsaid_intensity(label: Label, quantity: str) -> bool:
+    """Tell whether a label says intensity without saying of what: counts are no photons."""
+    return quantity in _PHOTONS and label.unit is None and plain_name(label.name) in _INTENSITIES
 
 
 def _bare_units(where: str, bare: list[str]) -> FileUnitsError:

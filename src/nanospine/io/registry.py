@@ -43,7 +43,16 @@ _FAMILIES = (
     "minflux_processed",
     "smap",
     "elyra",
+    "rapidstorm",
+    "decode_emitters",
+    "smlm",
     "vendor_tables",
+    "binary_lists",
+    "plain_tables",
+    "pyme",
+    "locan_asdf",
+    "picasso_write",
+    "paraview_write",
     "nstorm",
 )
 

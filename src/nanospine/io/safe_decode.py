@@ -138,6 +138,8 @@ def _numpy_scalar(items: list[Any]) -> Any:
 
 _InertLoader.add_multi_constructor("tag:yaml.org,2002:python/", _inert)
 _InertLoader.add_multi_constructor("!", _inert)
+# Tags of other vocabularies (asdf) name a meaning; the data below them are what is wanted.
+_InertLoader.add_multi_constructor("tag:", _inert)
 
 
 def load_yaml(data: bytes, where: str) -> list[Any]:
