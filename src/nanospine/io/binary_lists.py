@@ -38,8 +38,8 @@ def read_insight3(source: Source, options: ReadOptions) -> ReadTable:
     """
     where = source.path.name
     data = source.read_bytes()
-    if len(data) < _HEADER_BYTES:
-        raise ReadError(f"{where}: the header is cut short.")
+    if len(data) < _HEADER_BYTES or not data.startswith(b"M425"):
+        raise ReadError(f"{where}: a header of 16 bytes that starts with M425 was expected.")
     n_frames, status, n = (int(item) for item in np.frombuffer(data, "<i4", 3, 4))
     notes: list[str] = []
     if status != 6:
