@@ -278,12 +278,15 @@ def read(
     ...     read(path).xyz_nm.tolist()
     [[100.0, 250.0, 0.0], [200.0, 500.0, 0.0]]
     """
+    import numpy as np
+
     from nanospine.io.safe_files import open_source
     from nanospine.io.table import to_localizations
 
     _load()
     options = _options(pixel_size_nm, z_scale, units)
-    with _only_read_errors(path):
+    # Numbers that overflow or are none are dropped and counted, not warned about.
+    with _only_read_errors(path), np.errstate(all="ignore"):
         source = open_source(path)
         if format is None:
             entry, found = _choose(source)
