@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from nanospine.core.errors import SchemaError
+from nanospine.core.files import atomic_path
+from nanospine.core.localizations import Localizations
 from nanospine.io.minflux_m2205 import positions_nm
-from nanospine.io.registry import register
+from nanospine.io.registry import register, register_writer
 from nanospine.io.rules import Rule, apply_rules, label_keys
 from nanospine.io.safe_decode import npy_from
 from nanospine.io.safe_files import Source
@@ -136,3 +141,31 @@ def read_minflux_npz(source: Source, options: ReadOptions) -> ReadTable:
             columns[name] = np.asarray(columns[name], dtype=np.float64) * factor
     notes = [] if options.units else ["positions are taken as metres, the convention of such files"]
     return ReadTable(columns, notes, {"z_scale": scale})
+
+
+@register_writer(name="minflux-table", suffix=".pmx.csv")
+def write_minflux_table(locs: Localizations, path: Path) -> None:
+    """Write tid, tim, x, y, z, efo, cfr, eco, dcr, dwell, fluo as pyMINFLUX exports them (nm, s).
+
+    Columns that the table lacks are written as pyMINFLUX fills them: tid counts the rows, fluo
+    is 1, the others are 0.
+    """
+    table = locs.table
+    n = len(table)
+    columns: dict[str, Any] = {}
+    for label in ("tid", "tim", "x", "y", "z", "efo", "cfr", "eco", "dcr", "dwell", "fluo"):
+        name = _RULES[label].name if label in _RULES else label
+        if label == "fluo" and "channel" in table:
+            columns[label] = table["channel"].cat.codes.to_numpy().astype(np.int64) + 1
+        elif name in table:
+            columns[label] = table[name].to_numpy()
+        elif label == "tid":
+            columns[label] = np.arange(n)
+        else:
+            columns[label] = np.full(n, 1 if label == "fluo" else 0)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        pa_csv.write_csv(
+            pa.table({label: pa.array(values) for label, values in columns.items()}),
+            file,
+            pa_csv.WriteOptions(quoting_style="none"),
+        )
