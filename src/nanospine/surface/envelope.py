@@ -16,6 +16,7 @@ from nanospine.core.progress import Progress, report
 from nanospine.surface.alpha import CarvingDepth, carving_depth
 from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import Delaunay, delaunay
+from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
 from nanospine.surface.mesh import boundary_surface, inside_components
 
 if TYPE_CHECKING:
@@ -24,10 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["Envelope", "envelope"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 Label = Literal["membrane", "filled"]
 Method = Literal["carve", "convex-hull"]
+
+# Smoothing sweeps of the carved surface, and after each round of the fit.
+_SWEEPS = 10
+# Offsets are averaged over this many alphas: alpha is the largest gap of the label, and a patch
+# of that size holds some twenty molecules.
+_FIT_LENGTH = 0.8
+# Surfaces with longer edges than this are subdivided before the fit: a neck of 100 nm must not
+# be a prism of six sides.
+_COARSE_NM = 45.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +110,7 @@ def envelope(
     method: Method = "carve",
     min_component_fraction: float = 0.01,
     components: Literal["large", "all"] = "large",
+    fit: bool = True,
     progress: Progress | None = None,
 ) -> Envelope:
     """Wrap localizations in a watertight surface.
@@ -119,6 +131,10 @@ def envelope(
         counted in the notes).
     components : {"large", "all"}
         "all" keeps every body.
+    fit : bool
+        True smooths the carved surface; for membrane labels it also moves it from the outermost
+        localizations, where noise puts it, to their local middle (:func:`fit_to_membrane`).
+        False gives the carved tetrahedra's own boundary, whose vertices are localizations.
     progress : callable, optional
         Told the stage and its fraction.
 
@@ -157,6 +173,9 @@ def envelope(
     vertices, faces, _ = boundary_surface(
         points, triangulation.tetrahedra, triangulation.neighbors, inside
     )
+    if fit and method == "carve":
+        report(progress, "fit", 0.8)
+        vertices, faces = _fitted(vertices, faces, points, label, used)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     report(progress, "surface", 1.0)
     arguments = {
@@ -165,6 +184,7 @@ def envelope(
         "method": method,
         "min_component_fraction": min_component_fraction,
         "components": components,
+        "fit": fit,
     }
     step = entry("envelope", arguments, n_before=len(points), notes=notes)
     return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step))
