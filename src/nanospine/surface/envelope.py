@@ -190,6 +190,27 @@ def envelope(
     return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step))
 
 
+def _fitted(
+    vertices: FloatArray, faces: IntArray, points: FloatArray, label: Label, alpha_nm: float
+) -> tuple[FloatArray, IntArray]:
+    """Smooth the carved surface and, for a membrane label, move it onto the localizations."""
+    vertices = smooth(vertices, faces, _SWEEPS)
+    if label == "filled":
+        return vertices, faces
+    edges = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=1)
+    if np.median(edges) > _COARSE_NM:
+        vertices, faces = subdivide(vertices, faces)
+    vertices = fit_to_membrane(
+        vertices,
+        faces,
+        points,
+        length_nm=_FIT_LENGTH * alpha_nm,
+        reach_nm=2.0 * alpha_nm,
+        sweeps=_SWEEPS,
+    )
+    return vertices, faces
+
+
 def _check_options(
     alpha_nm: Any, label: str, method: str, fraction: float, components: str
 ) -> None:
