@@ -1,0 +1,113 @@
+"""`nanospine doctor`: what is installed, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any
+
+import typer
+
+from nanospine.cli.console import emit_json, emit_pairs, emit_table, say
+from nanospine.cli.guard import EXIT_INPUT
+from nanospine.cli.options import JsonOption
+from nanospine.version import __version__
+
+__all__ = ["doctor", "examine"]
+
+_CORE = (
+    "numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-learn", "scikit-image", "numba",
+    "h5py", "shapely", "pyyaml", "pydantic", "typer", "rich", "matplotlib",
+)  # fmt: skip
+# Extra -> packages, and what one gains by it.
+_EXTRAS = {
+    "open3d": (("open3d",), "Poisson surfaces and point-cloud tools"),
+    "render": (("pyvista",), "renders on the graphics card"),
+    "napari": (("napari",), "napari"),
+    "volumes": (("tifffile", "ome-zarr", "pynrrd", "nibabel"), "volume files"),
+    "cluster": (("dask",), "many machines"),
+}
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Show versions, optional parts, free memory, and what is missing with what mends it."""
+    found = examine()
+    if json:
+        emit_json(found)
+    else:
+        _show(found)
+    if found["missing"]:
+        raise typer.Exit(EXIT_INPUT)
+
+
+def examine() -> dict[str, Any]:
+    """Look at the installation; nothing heavy is imported."""
+    from nanospine.io.registry import formats
+
+    core = {name: _version(name) for name in _CORE}
+    listed = formats()
+    return {
+        "nanospine": __version__,
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "free_memory_bytes": _free_memory_bytes(),
+        "libraries": core,
+        "missing": [name for name, version in core.items() if version is None],
+        "extras": {
+            extra: {name: _version(name) for name in names} for extra, (names, _) in _EXTRAS.items()
+        },
+        "reads": sorted(item.name for item in listed if item.can_read),
+        "writes": sorted(item.name for item in listed if item.can_write),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _free_memory_bytes() -> int | None:
+    """Memory that a program can still get; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _show(found: dict[str, Any]) -> None:
+    free = found["free_memory_bytes"]
+    emit_pairs(
+        {
+            "nanospine": found["nanospine"],
+            "python": f"{found['python']} ({found['interpreter']})",
+            "platform": found["platform"],
+            "processors": str(found["cpus"]),
+            "free memory": "unknown" if free is None else f"{free / 1e9:.1f} GB",
+            "reads": ", ".join(found["reads"]),
+            "writes": ", ".join(found["writes"]),
+        }
+    )
+    rows = [[name, version or "missing"] for name, version in found["libraries"].items()]
+    emit_table(["library", "version"], rows)
+    rows = []
+    for extra, packages in found["extras"].items():
+        absent = [name for name, version in packages.items() if version is None]
+        state = "installed" if not absent else f"without {', '.join(absent)}"
+        fix = f"pip install 'nanospine[{extra}]'" if absent else ""
+        rows.append([extra, _EXTRAS[extra][1], state, fix])
+    emit_table(["optional part", "for", "state", "to get it"], rows)
+    if found["missing"]:
+        say(f"missing: {', '.join(found['missing'])}; to mend it: pip install --upgrade nanospine")

@@ -1,0 +1,160 @@
+"""`nanospine simulate OUT`: localizations of a simulated dendrite, or of any mesh."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from nanospine.cli.console import say
+from nanospine.cli.options import Label, LabelOption
+from nanospine.core.errors import GeometryError, ReadError
+
+if TYPE_CHECKING:
+    import trimesh
+
+__all__ = ["MeshUnit", "load_mesh_nm", "simulate"]
+
+_NM_PER = {"nm": 1.0, "um": 1e3, "mm": 1e6, "m": 1e9}
+_MESH_SUFFIXES = (".ply", ".off", ".obj", ".stl", ".glb")
+
+
+class MeshUnit(StrEnum):
+    """Unit of the vertices of a mesh; mesh files do not say it."""
+
+    nm = "nm"
+    um = "um"
+    mm = "mm"
+    m = "m"
+
+
+def simulate(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Localizations to write; .csv is ThunderSTORM.")
+    ],
+    mesh: Annotated[
+        Path | None,
+        typer.Option(
+            "--mesh",
+            help="Surface to label instead of a simulated dendrite: "
+            + ", ".join(_MESH_SUFFIXES)
+            + ". A membrane label goes on any surface, open or closed; a filled one needs a "
+            "closed surface.",
+        ),
+    ] = None,
+    mesh_unit: Annotated[
+        MeshUnit | None, typer.Option("--mesh-unit", help="Unit of the mesh (files do not say it).")
+    ] = None,
+    label: LabelOption = Label.membrane,
+    density: Annotated[
+        float | None,
+        typer.Option(
+            "--density",
+            min=0.0,
+            help="Fluorophores per µm² (membrane) or µm³ (filled). [default: 1000; 4000]",
+        ),
+    ] = None,
+    precision_xy_nm: Annotated[float, typer.Option("--precision-xy-nm", min=0.0)] = 10.0,
+    precision_z_nm: Annotated[float, typer.Option("--precision-z-nm", min=0.0)] = 20.0,
+    localizations_per_fluorophore: Annotated[
+        float, typer.Option("--localizations-per-fluorophore", min=1.0)
+    ] = 3.0,
+    background: Annotated[
+        float, typer.Option("--background", min=0.0, max=0.99, help="Share of the localizations.")
+    ] = 0.05,
+    gaps: Annotated[
+        float, typer.Option("--gaps", min=0.0, max=0.99, help="Share of the surface not labelled.")
+    ] = 0.0,
+    length_nm: Annotated[
+        float, typer.Option("--length-nm", min=1000.0, help="Of the simulated dendrite.")
+    ] = 8000.0,
+    types: Annotated[
+        str | None,
+        typer.Option(
+            "--types", help="Spines of the simulated dendrite, such as mushroom,thin,stubby."
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="CSV file for the true sizes of the spines.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Everything drawn is drawn from it.")] = 0,
+) -> None:
+    """Simulate localizations of a dendrite, or of a mesh such as one from electron microscopy."""
+    from nanospine.io.registry import write
+    from nanospine.simulate.labelling import localize
+
+    if truth is not None and mesh is not None:
+        raise typer.BadParameter("a mesh brings no truth: --truth goes with a simulated dendrite")
+    shape: Any = _dendrite(length_nm, types, seed) if mesh is None else _mesh(mesh, mesh_unit)
+    name = "density_per_um2" if label is Label.membrane else "density_per_um3"
+    dense: dict[str, Any] = {} if density is None else {name: density}
+    locs = localize(
+        shape,
+        label=label.value,
+        precision_xy_nm=precision_xy_nm,
+        precision_z_nm=precision_z_nm,
+        localizations_per_fluorophore=localizations_per_fluorophore,
+        background_fraction=background,
+        gaps=gaps,
+        seed=seed,
+        **dense,
+    )
+    write(locs, out)
+    if truth is not None:
+        from nanospine.core.files import atomic_path
+
+        with atomic_path(truth) as temporary:
+            shape.truth.spines.to_csv(temporary, index=False, lineterminator="\n")
+    extent = " x ".join(f"{item / 1000:.4g}" for item in np.ptp(locs.xyz_nm, axis=0))
+    say(f"{len(locs)} localizations over {extent} µm written to {out}")
+
+
+def _dendrite(length_nm: float, types: str | None, seed: int) -> Any:
+    from nanospine.simulate.dendrites import dendrite
+
+    named = None if types is None else [item.strip() for item in types.split(",")]
+    return dendrite(length_nm, named, seed=seed)
+
+
+def _mesh(path: Path, unit: MeshUnit | None) -> trimesh.Trimesh:
+    if unit is None:
+        raise typer.BadParameter("--mesh needs --mesh-unit: mesh files do not say their unit")
+    mesh = load_mesh_nm(path, unit.value)
+    extent = " x ".join(f"{item / 1000:.4g}" for item in mesh.extents)
+    closed = "closed" if mesh.is_watertight else "not closed: only a membrane label goes on it"
+    say(f"{path.name}: {len(mesh.faces)} faces, {extent} µm, {closed}")
+    return mesh
+
+
+def load_mesh_nm(path: Path, unit: str) -> trimesh.Trimesh:
+    """Read a surface and give it in nanometres.
+
+    Raises
+    ------
+    ReadError
+        When the file is missing, of another kind, or broken.
+    GeometryError
+        When it has no faces or vertices that are not finite.
+    """
+    import trimesh
+
+    if not path.is_file():
+        raise ReadError(f"{path}: there is no such file.")
+    if path.suffix.lower() not in _MESH_SUFFIXES:
+        known = ", ".join(_MESH_SUFFIXES)
+        raise ReadError(f"{path.name}: a mesh with one of the suffixes {known} was expected.")
+    try:
+        # Not merging vertices: it breaks meshes whose sheets touch.
+        mesh = trimesh.load_mesh(path, process=False)
+    except Exception as error:  # five parsers meet bytes that nobody foresaw
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ReadError(f"{path.name}: cannot be read as a mesh ({reason}).") from error
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+        raise GeometryError(f"{path.name}: holds no triangles.")
+    if not np.isfinite(mesh.vertices).all():
+        raise GeometryError(f"{path.name}: some vertices are not finite numbers.")
+    mesh.apply_scale(_NM_PER[unit])
+    return mesh

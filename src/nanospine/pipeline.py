@@ -1,0 +1,395 @@
+"""One configuration, one run: a file goes in, a folder with measured and typed spines comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.config import FilterOptions, RunConfig
+from nanospine.core.errors import ConfigError, TooFewPointsError, WriteError
+from nanospine.core.files import sha256_of
+from nanospine.core.folders import atomic_folder, check_target
+from nanospine.core.history import HistoryEntry, plain
+from nanospine.core.localizations import Localizations
+from nanospine.core.progress import Progress, report
+from nanospine.version import __version__
+
+if TYPE_CHECKING:
+    from nanospine.spines.model import Spines
+    from nanospine.surface.envelope import Envelope
+
+__all__ = ["Analysis", "RunResult", "analyse", "apply_filters", "run"]
+
+_LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-image", "numba", "shapely")
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What was found in localizations.
+
+    Attributes
+    ----------
+    localizations : Localizations
+        After the filters, with the column `spine`: its number, -1 on the shaft, -2 elsewhere.
+    envelope : Envelope
+        The surface around them (around one channel, when the configuration names one).
+    spines : Spines
+        With an empty table and a note that says why, when there is none.
+    notes : tuple of str
+        What a reader of the results must know, of every step.
+    timings_s : dict
+        Seconds of wall time per step.
+    """
+
+    localizations: Localizations
+    envelope: Envelope
+    spines: Spines
+    notes: tuple[str, ...]
+    timings_s: dict[str, float] = field(repr=False)
+
+    @property
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Every operation, oldest first."""
+        return self.spines.history
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """An analysis, what it was made from, and where it was written.
+
+    Attributes
+    ----------
+    folder : Path
+        The results.
+    config : RunConfig
+        What was asked.
+    input_sha256 : str
+        Of the input file (of a folder: of the names and sums of its files).
+    localizations, envelope, spines, notes, timings_s
+        As in :class:`Analysis`; the timings include reading and writing.
+    versions : dict
+        Of nanospine, Python and the libraries that compute.
+    """
+
+    folder: Path
+    config: RunConfig
+    input_sha256: str
+    localizations: Localizations
+    envelope: Envelope
+    spines: Spines
+    notes: tuple[str, ...]
+    timings_s: dict[str, float] = field(repr=False)
+    versions: dict[str, str] = field(repr=False)
+
+    @property
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Every operation, oldest first."""
+        return self.spines.history
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds of wall time per step."""
+        return self.timings_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `run.json` holds."""
+        counts = self.spines.table["type"].value_counts()
+        shaft = self.spines.shaft
+        return {
+            "nanospine": __version__,
+            "config": self.config.model_dump(mode="json"),
+            "input": {"name": self.config.input_path.name, "sha256": self.input_sha256},
+            "n_localizations": len(self.localizations),
+            "envelope": plain(self.envelope.to_frame().iloc[0].to_dict()),
+            "shaft_length_nm": plain(None if shaft is None else shaft.length_nm),
+            "n_spines": len(self.spines),
+            "types": {str(name): int(number) for name, number in counts.items()},
+            "notes": list(self.notes),
+            "seeds": {"spines": self.config.spines.seed},
+            "timings_s": {name: round(value, 3) for name, value in self.timings_s.items()},
+            "versions": self.versions,
+            "history": [plain(item) for item in self.history],
+        }
+
+
+def run(
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+    also_write: Callable[[Path], None] | None = None,
+) -> RunResult:
+    """Read a file, filter, wrap, find and measure spines, write everything into one folder.
+
+    The folder appears whole or not at all. That no spine is found is a result like any other:
+    the envelope and the pictures are written, and the notes say why.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to do.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+    also_write : callable, optional
+        Called with the folder before it gets its name, to add files to it.
+
+    Raises
+    ------
+    NanospineError
+        `ReadError`, `UnitsError` when the input cannot be read; `GeometryError` when no surface
+        goes around it; `ConfigError` for a filter on a column that is not there; `WriteError`
+        for the folder.
+    """
+    check_target(config.output_folder, overwrite=config.output.overwrite)
+    timings: dict[str, float] = {}
+    with _timed(timings, "read"):
+        report(progress, "reading", 0.0)
+        localizations = _read(config)
+        input_sha256 = _sha256(config.input_path)
+        report(progress, "reading", 1.0)
+    found = analyse(localizations, config, progress=progress)
+    timings.update(found.timings_s)
+    result = RunResult(
+        folder=config.output_folder,
+        config=config,
+        input_sha256=input_sha256,
+        localizations=found.localizations,
+        envelope=found.envelope,
+        spines=found.spines,
+        notes=found.notes,
+        timings_s=timings,
+        versions=_versions(),
+    )
+    target = config.output_folder
+    with atomic_folder(target, overwrite=config.output.overwrite) as folder:
+        try:
+            _write(result, folder, progress)
+            if also_write is not None:
+                also_write(folder)
+        except OSError as error:  # a full disk, above all
+            raise WriteError(f"{target}: cannot be written: {error.strerror or error}.") from error
+    return result
+
+
+def analyse(
+    localizations: Localizations, config: RunConfig, *, progress: Progress | None = None
+) -> Analysis:
+    """Filter localizations, wrap them, find and measure their spines; nothing is written.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        3-D.
+    config : RunConfig
+        Its filters and its options of envelope and spines are used.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+    """
+    # Late: these load the geometry libraries, which `import nanospine` must not.
+    from nanospine.spines.find import find_spines
+    from nanospine.surface.envelope import envelope
+
+    timings: dict[str, float] = {}
+    notes = [note for step in localizations.history for note in step.get("notes", ())]
+    with _timed(timings, "filter"):
+        kept = apply_filters(localizations, config.filter)
+    wrapped_locs, rows = _structure(kept, config.envelope.channel, notes)
+    options = config.envelope
+    with _timed(timings, "envelope"):
+        wrapped = envelope(
+            wrapped_locs,
+            alpha_nm=options.alpha_nm,
+            label=options.label,
+            method=options.method,
+            min_component_fraction=options.min_component_fraction,
+            progress=progress,
+        )
+    notes += wrapped.notes
+    asked = config.spines
+    precision = asked.precision_nm
+    if precision is None and wrapped_locs.precision_nm is None:
+        notes.append(
+            "The table has no localization precision, so none is taken out of the neck diameters: "
+            "they are too large by about the precision. Give [spines] precision_nm "
+            "(command line: --precision-nm)."
+        )
+    with _timed(timings, "spines"):
+        spines = find_spines(
+            wrapped,
+            wrapped_locs,
+            label=options.label,
+            precision_nm=None if precision is None else _one_or_three(precision),
+            preset=asked.preset,
+            min_length_nm=asked.min_length_nm,
+            base_nm=asked.base_nm,
+            join_nm=asked.join_nm,
+            seed=asked.seed,
+            progress=progress,
+        )
+    notes += spines.notes
+    labelled = _with_spine_column(kept, rows, spines, wrapped)
+    return Analysis(labelled, wrapped, spines, tuple(dict.fromkeys(notes)), timings)
+
+
+def apply_filters(
+    localizations: Localizations, filters: tuple[FilterOptions, ...]
+) -> Localizations:
+    """Keep the rows whose columns lie in the ranges, ends included; empty values never do.
+
+    Raises
+    ------
+    ConfigError
+        For a column that is not there or holds no numbers.
+
+    Examples
+    --------
+    >>> import nanospine as ns
+    >>> locs = ns.from_arrays([[0, 0, 0], [1, 1, 1], [2, 2, 2]], photons=[100, 500, 900])
+    >>> len(apply_filters(locs, (FilterOptions(column="photons", min=500.0),)))
+    2
+    """
+    for item in filters:
+        if item.column not in localizations.table:
+            known = ", ".join(str(name) for name in localizations.table.columns)
+            raise ConfigError(
+                f"filter: there is no column {item.column!r} in the table; its columns: {known}."
+            )
+        try:
+            values = localizations.table[item.column].to_numpy().astype(np.float64)
+        except (TypeError, ValueError):
+            raise ConfigError(f"filter: the column {item.column!r} holds no numbers.") from None
+        low = -np.inf if item.min is None else item.min
+        high = np.inf if item.max is None else item.max
+        mask = (values >= low) & (values <= high)
+        localizations = localizations.select(
+            mask, operation="filter", arguments=item.model_dump(exclude_none=True)
+        )
+        if not mask.any():
+            raise TooFewPointsError(
+                f"filter: no row has {item.column} between {low:g} and {high:g} (the values run "
+                f"from {np.nanmin(values):g} to {np.nanmax(values):g})."
+                if np.isfinite(values).any()
+                else f"filter: the column {item.column!r} is empty."
+            )
+    return localizations
+
+
+def _read(config: RunConfig) -> Localizations:
+    from nanospine.io.registry import read
+
+    asked = config.input
+    return read(
+        config.input_path,
+        format=asked.format,
+        pixel_size_nm=asked.pixel_size_nm,
+        z_scale=asked.z_scale,
+        units=asked.units,
+    )
+
+
+def _structure(
+    localizations: Localizations, channel: str | None, notes: list[str]
+) -> tuple[Localizations, npt.NDArray[np.int64]]:
+    """Give the localizations that the envelope goes around, and their rows."""
+    if channel is None:
+        if len(localizations.channels) > 1:
+            shown = ", ".join(repr(name) for name in localizations.channels)
+            notes.append(
+                f"The channels {shown} were taken together; name the one that shows the dendrite "
+                "with [envelope] channel (command line: --channel)."
+            )
+        return localizations, np.arange(len(localizations))
+    chosen = localizations.channel(channel)
+    return chosen, np.flatnonzero((localizations.table["channel"] == channel).to_numpy())
+
+
+def _one_or_three(values: tuple[float, ...]) -> float | tuple[float, ...]:
+    return values[0] if len(values) == 1 else values
+
+
+def _with_spine_column(
+    kept: Localizations, rows: npt.NDArray[np.int64], spines: Spines, wrapped: Envelope
+) -> Localizations:
+    """Add the spine of every localization; those of other channels go to the nearest surface."""
+    from nanospine.spines.assign import assign_localizations
+    from nanospine.spines.model import BACKGROUND
+
+    number = np.full(len(kept), BACKGROUND, dtype=np.int64)
+    if spines.localization_spine is not None:
+        number[rows] = spines.localization_spine
+    others = np.setdiff1d(np.arange(len(kept)), rows)
+    if len(others):
+        precision = kept.precision_nm
+        number[others] = assign_localizations(
+            kept.xyz_nm[others],
+            wrapped.mesh,
+            spines.vertex_spine,
+            None if precision is None else precision[others],
+        )
+    table = kept.table.assign(spine=number)
+    return kept.replace(table=table, operation="find_spines", arguments={"n_spines": len(spines)})
+
+
+def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
+    """Write every output of a run into a folder."""
+    from nanospine.io.registry import write
+    from nanospine.output.export import write_mesh
+    from nanospine.output.render import neck_profile_figure, overview
+    from nanospine.output.report import write_report
+
+    spines, localizations = result.spines, result.localizations
+    with _timed(result.timings_s, "write"):
+        report(progress, "writing", 0.0)
+        spines.table.to_parquet(folder / "spines.parquet")
+        spines.table.to_csv(folder / "spines.csv", index=False, lineterminator="\n")
+        write(localizations, folder / "localizations.parquet")
+        for suffix in (".glb", ".ply"):
+            write_mesh(result.envelope, folder / f"envelope{suffix}")
+            write_mesh(spines, folder / f"spines{suffix}")
+        report(progress, "writing", 0.2)
+        overview(spines, localizations, folder / "overview.png")
+        if len(spines):
+            (folder / "necks").mkdir()
+        for spine in spines.spines:
+            report(progress, "drawing necks", spine.id / len(spines))
+            neck_profile_figure(spine, folder / "necks" / f"spine_{spine.id:03d}.png")
+        report(progress, "writing the report", 0.0)
+        write_report(result, folder / "report.html")
+    text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)
+    (folder / "run.json").write_text(text + "\n", encoding="utf-8")
+    report(progress, "writing the report", 1.0)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[name] = time.perf_counter() - start
+
+
+def _sha256(path: Path) -> str:
+    """Sum of a file; of a folder, the sum of the names and sums of its files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for item in sorted(path.rglob("*")):
+        if item.is_file():
+            digest.update(f"{item.relative_to(path).as_posix()} {sha256_of(item)}\n".encode())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"nanospine": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        versions[name] = importlib.metadata.version(name)
+    return versions
