@@ -111,6 +111,24 @@ def test_signed_distance_of_a_turned_box(seed, offset):
     np.testing.assert_allclose(found, expected, atol=1e-9 + 1e-15 * offset)
 
 
+@pytest.mark.parametrize(
+    "triangle",
+    [
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [2, 0, 0], [2, 0, 0]],
+        [[0, 0, 0], [1, 0, 0], [2, 0, 0]],
+        [[0, 0, 0], [2, 0, 0], [1, 1e-12, 0]],
+    ],
+)
+def test_triangles_without_area_are_edges_or_points(triangle):
+    points = np.array([[-1.0, 0, 0], [0, 0, 0], [1, 1, 0], [2, 0, 3], [1, 0, 0], [1, -1, 0]])
+    tree = TriangleTree(triangle, [[0, 1, 2]])
+    end = max(corner[0] for corner in triangle)
+    out = points[:, 0] - np.clip(points[:, 0], 0, end)
+    expected = np.linalg.norm(np.column_stack([out, points[:, 1:]]), axis=1)
+    np.testing.assert_allclose(tree.distance(points), expected, atol=1e-9)
+
+
 def test_an_open_surface_has_no_inside_but_has_distances():
     box = trimesh.creation.box((2, 2, 2))
     tree = TriangleTree(box.vertices, box.faces[1:])

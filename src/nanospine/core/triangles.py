@@ -328,6 +328,7 @@ def _to_triangle(p, vertices, face, nearest):  # type: ignore[no-untyped-def]
         d5 += ab * (p[k] - c[k])
         d6 += ac * (p[k] - c[k])
     va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+    total = va + vb + vc  # the squared length of ab x ac
     v = w = 0.0
     if d1 <= 0 and d2 <= 0:
         pass
@@ -335,18 +336,35 @@ def _to_triangle(p, vertices, face, nearest):  # type: ignore[no-untyped-def]
         v = 1.0
     elif d6 >= 0 and d5 <= d6:
         w = 1.0
-    elif vc <= 0 and d1 >= 0 and d3 <= 0:
-        v = d1 / (d1 - d3)
-    elif vb <= 0 and d2 >= 0 and d6 <= 0:
-        w = d2 / (d2 - d6)
-    elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0:
-        w = (d4 - d3) / ((d4 - d3) + (d5 - d6))
-        v = 1.0 - w
-    else:
-        total = va + vb + vc
+    elif min(va, vb, vc) > 0 and total > 1e-18 * (d1 - d3) * (d2 - d6):
         v, w = vb / total, vc / total
+    else:
+        # On an edge; a triangle without area has no interior. The nearest of the three edges is
+        # right for both, where regions by sign alone would divide zero by zero.
+        return _to_edges(p, a, b, c, nearest)
     square = 0.0
     for k in range(3):
         nearest[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
         square += (p[k] - nearest[k]) ** 2
     return square
+
+
+@njit(cache=True)
+def _to_edges(p, a, b, c, nearest):  # type: ignore[no-untyped-def]
+    """Squared distance of a point to the three edges of a triangle; writes the nearest point."""
+    best = np.inf
+    for edge in range(3):
+        start, end = (a, b) if edge == 0 else ((b, c) if edge == 1 else (c, a))
+        along = length = 0.0
+        for k in range(3):
+            along += (p[k] - start[k]) * (end[k] - start[k])
+            length += (end[k] - start[k]) ** 2
+        t = min(max(along / length, 0.0), 1.0) if length > 0 else 0.0
+        square = 0.0
+        for k in range(3):
+            square += (p[k] - start[k] - t * (end[k] - start[k])) ** 2
+        if square < best:
+            best = square
+            for k in range(3):
+                nearest[k] = start[k] + t * (end[k] - start[k])
+    return best
