@@ -102,10 +102,10 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
 def test_decompression_bombs_are_counted_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nanospine.io import safe_files
+    from nanospine.io import safe_archive
 
-    small = safe_files.Limits(free_bytes=1 << 20, expansion=50)
-    monkeypatch.setattr(safe_files, "LIMITS", small)
+    small = safe_archive.Limits(free_bytes=1 << 20, expansion=50)
+    monkeypatch.setattr(safe_archive, "LIMITS", small)
     bomb = bytes(8 << 20)
     packed = tmp_path / "bomb.csv.gz"
     packed.write_bytes(gzip.compress(bomb))

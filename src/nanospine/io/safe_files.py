@@ -14,47 +14,26 @@ import io
 import os
 import re
 import stat
-import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from nanospine.core.errors import ReadError, UnsafeFileError
+from nanospine.io.safe_archive import (
+    CLUTTER,
+    LIMITS,
+    Limits,
+    open_zip,
+    read_counted,
+    unpack_member,
+    zip_members,
+)
 
 __all__ = ["LIMITS", "Limits", "Source", "check_path", "open_source"]
 
 
-class Readable(Protocol):
-    """Anything that gives bytes."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Give up to `size` bytes."""
-        ...
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much a file may ask for."""
-
-    #: Decoded bytes that are held in memory for one file.
-    decoded_bytes: int = 4 << 30
-    #: A packed file may grow by this factor once it is beyond `free_bytes`.
-    expansion: int = 200
-    #: Decoded sizes up to this are never refused.
-    free_bytes: int = 64 << 20
-    #: Side files such as yaml or protocol texts.
-    sidecar_bytes: int = 16 << 20
-    #: Files in one archive or array store.
-    members: int = 200_000
-
-    def allowed(self, packed_bytes: int) -> int:
-        """Give the largest size that `packed_bytes` may decode to."""
-        grown = max(self.free_bytes, packed_bytes * self.expansion)
-        return min(grown, self.decoded_bytes)
-
-
-LIMITS = Limits()
 HEAD_BYTES = 1 << 16
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:(//|[^\\/].*://)")
@@ -76,8 +55,6 @@ _MAGIC = (
     (b"\x80\x04", "pickle"),
     (b"\x80\x05", "pickle"),
 )
-# What operating systems put into archives and folders without being asked.
-_CLUTTER = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
 
 
 def kind_of(head: bytes) -> str:
@@ -140,6 +117,17 @@ class Source:
             return io.BytesIO(self.content)
         return _open_regular(self.path)
 
+    @contextmanager
+    def open_native(self) -> Iterator[Any]:
+        """Give what pyarrow reads fastest: the checked file itself, without Python in between.
+
+        The name is that of the checked descriptor, so a path that is swapped meanwhile changes
+        nothing. Where systems have no such names the handle is given.
+        """
+        with self.open() as handle:
+            name = f"/dev/fd/{handle.fileno()}" if self.content is None else ""
+            yield name if name and Path(name).exists() else handle
+
     def read_bytes(self) -> bytes:
         """Give the whole unwrapped content."""
         if self.content is not None:
@@ -189,8 +177,8 @@ class Source:
             if self.kind == "folder":
                 self.memo["members"] = _folder_members(self.path)
             elif self.kind == "zip":
-                with self.open() as handle, _zip(handle, self.path.name) as archive:
-                    self.memo["members"] = _zip_members(archive, self.path.name)
+                with self.open() as handle, open_zip(handle, self.path.name) as archive:
+                    self.memo["members"] = zip_members(archive, self.path.name)
             else:
                 self.memo["members"] = []
         found: list[str] = self.memo["members"]
@@ -206,8 +194,8 @@ class Source:
             if len(data) > LIMITS.decoded_bytes:
                 raise UnsafeFileError(f"{self.path.name}/{name}: too large to be read as a whole.")
             return data
-        with self.open() as handle, _zip(handle, self.path.name) as archive:
-            return _unpack_member(archive, name, self.path.name)
+        with self.open() as handle, open_zip(handle, self.path.name) as archive:
+            return unpack_member(archive, name, self.path.name)
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
@@ -284,75 +272,14 @@ def _open_regular(path: Path, *, follow: bool = True) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _read_counted(stream: Readable, packed_bytes: int, where: str) -> bytes:
-    """Read a decompressed stream to its end, one byte past the budget at most."""
-    budget = LIMITS.allowed(packed_bytes)
-    blocks = []
-    total = 0
-    try:
-        while block := stream.read(min(1 << 20, budget + 1 - total)):
-            blocks.append(block)
-            total += len(block)
-            if total > budget:
-                raise UnsafeFileError(
-                    f"{where}: {packed_bytes} packed bytes grow beyond {budget} bytes; this looks "
-                    "like a decompression bomb. Unpack it yourself if you trust it."
-                )
-    except (EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
-        raise ReadError(
-            f"{where}: the packed data are cut short or damaged ({error}). Copy the file again."
-        ) from None
-    return b"".join(blocks)
-
-
 def _gunzip(source: Source) -> Source:
     with source.open() as handle, gzip.GzipFile(fileobj=handle) as stream:
-        content = _read_counted(stream, source.size, source.path.name)
+        content = read_counted(stream, source.size, source.path.name)
     if not content:
         raise ReadError(f"{source.path.name}: the file inside the gz is empty.")
     name = source.name[:-3] if source.name.lower().endswith(".gz") else source.name
     head = content[:HEAD_BYTES]
     return Source(source.path, name, kind_of(head), len(content), head, content)
-
-
-def _zip(handle: IO[bytes], where: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(handle)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise ReadError(
-            f"{where}: the zip is cut short or damaged ({error}). Copy the file again."
-        ) from None
-
-
-def _zip_members(archive: zipfile.ZipFile, where: str) -> list[str]:
-    names: list[str] = []
-    infos = archive.infolist()
-    if len(infos) > LIMITS.members:
-        raise UnsafeFileError(f"{where}: the zip declares {len(infos)} files; that is refused.")
-    for info in infos:
-        name = info.filename
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        if name.startswith(("/", "\\")) or ".." in parts or (parts and ":" in parts[0]):
-            raise UnsafeFileError(f"{where}: the zip holds {name!r}, which points out of it.")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise UnsafeFileError(f"{where}: the zip holds {name!r}, a link; that is refused.")
-        if info.flag_bits & 0x1:
-            raise ReadError(f"{where}: the zip is encrypted; unpack it first.")
-        if not info.is_dir() and not _CLUTTER.search(name):
-            names.append(name)
-    if len(set(names)) < len(names):
-        raise UnsafeFileError(f"{where}: the zip holds two files of one name; that is refused.")
-    return names
-
-
-def _unpack_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
-    info = archive.getinfo(name)
-    try:
-        stream = archive.open(info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise ReadError(f"{where}: {name} in the zip cannot be unpacked ({error}).") from None
-    with stream:
-        return _read_counted(stream, max(info.compress_size, 1), f"{where}/{name}")
 
 
 def _unzip_single(source: Source) -> Source:
@@ -385,7 +312,7 @@ def _folder_members(folder: Path) -> list[str]:
                     )
                 if item.is_dir(follow_symlinks=False):
                     waiting.append(Path(item.path))
-                elif item.is_file(follow_symlinks=False) and not _CLUTTER.search(item.name):
+                elif item.is_file(follow_symlinks=False) and not CLUTTER.search(item.name):
                     names.append(Path(item.path).relative_to(folder).as_posix())
         if len(names) > LIMITS.members:
             raise UnsafeFileError(f"{folder.name}: holds more than {LIMITS.members} files.")

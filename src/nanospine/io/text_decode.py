@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -30,6 +32,11 @@ _NULLS = sorted({form for item in MISSING for form in (item, item.upper())} | {
 })  # fmt: skip
 
 
+# Whole numbers decode faster as integers; below this size that is not worth a second attempt.
+_LARGE_BYTES = 8 << 20
+_WHOLE = re.compile(r"-?\d{1,18}")
+
+
 @dataclass
 class ParsedColumns:
     """Columns of a text table as arrays, in file order, and what was noticed."""
@@ -39,19 +46,27 @@ class ParsedColumns:
 
 
 def _column_types(table: TextTable, text_columns: frozenset[str]) -> dict[int, pa.DataType]:
-    """Choose float64 for every column, but int64 for whole ids and text where the sample is."""
+    """Choose float64, int64 where the sample is whole, text where it is no number."""
     types: dict[int, pa.DataType] = {}
     for number, name in enumerate(table.names):
         cells = [row[number] for row in table.sample if len(row) > number and row[number]]
         if name in text_columns:
             types[number] = pa.string()
-        elif _is_id(name) and cells and all(re.fullmatch(r"-?\d{1,18}", cell) for cell in cells):
+        elif cells and all(_WHOLE.fullmatch(cell) for cell in cells):
             types[number] = pa.int64()
         elif cells and not any(is_number(cell) or has_thousands(cell) for cell in cells):
             types[number] = pa.string()
         else:
             types[number] = pa.float64()
     return types
+
+
+def _as_floats(types: dict[int, pa.DataType], table: TextTable) -> dict[int, pa.DataType]:
+    """Read whole numbers as float64, but keep ids exact."""
+    return {
+        number: pa.float64() if kind == pa.int64() and not _is_id(table.names[number]) else kind
+        for number, kind in types.items()
+    }
 
 
 def _is_id(name: str) -> bool:
@@ -86,6 +101,8 @@ def parse(
     _check_names(source, table)
     limit, notes = _usable_bytes(source, table)
     types = _column_types(table, text_columns)
+    if source.size < _LARGE_BYTES:
+        types = _as_floats(types, table)
     notes = [*source.notes, *table.notes, *notes]
     for _attempt in range(len(types) + 1):
         try:
@@ -94,7 +111,9 @@ def parse(
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
             wrong_integer = _column_of(str(error))
             if wrong_integer is not None and types.get(wrong_integer) == pa.int64():
-                types[wrong_integer] = pa.float64()  # an id written as 1.0 or left out
+                # The sample was whole by chance, or an id is written as 1.0 or left out.
+                types = _as_floats(types, table)
+                types[wrong_integer] = pa.float64()
                 continue
             raise explain(source, table, types, limit, str(error)) from None
     else:
@@ -176,11 +195,17 @@ class _Limited(io.RawIOBase):
         return block
 
 
-def body_handle(source: Source, table: TextTable, limit: int | None) -> IO[bytes]:
-    """Give a handle on the table's bytes, rewritten where pyarrow could not read them as is."""
+@contextmanager
+def body_handle(source: Source, table: TextTable, limit: int | None) -> Iterator[Any]:
+    """Give what pyarrow reads: the table's bytes, rewritten where it could not read them as is."""
     if not table.rewrite:
-        handle = source.open()
-        return handle if limit is None else _Limited(handle, limit)  # type: ignore[return-value]
+        if limit is None and table.encoding == "utf-8":
+            with source.open_native() as native:
+                yield native
+            return
+        with source.open() as handle:
+            yield handle if limit is None else _Limited(handle, limit)
+        return
     data = source.read_bytes()[: limit if limit is not None else source.size]
     if table.encoding == "utf-8":
         data = data.replace("−".encode(), b"-")
@@ -188,7 +213,7 @@ def body_handle(source: Source, table: TextTable, limit: int | None) -> IO[bytes
         data = re.sub(rb"[ \t]+", b" ", data)
         data = re.sub(rb"(^|[\r\n]) ", rb"\1", data)
         data = re.sub(rb" ([\r\n]|$)", rb"\1", data)
-    return io.BytesIO(data)
+    yield io.BytesIO(data)
 
 
 def _read_arrow(
@@ -222,7 +247,8 @@ def _to_numpy(arrow: pa.Table, table: TextTable) -> dict[str, npt.NDArray[Any]]:
         column = arrow.column(name)
         arrow = arrow.drop_columns([name])
         values = column.to_numpy()
-        if pa.types.is_integer(column.type) and values.dtype.kind == "f" and column.null_count == 0:
-            values = values.astype(np.int64)
-        result[table.names[int(name)]] = values
+        label = table.names[int(name)]
+        if pa.types.is_integer(column.type) and not _is_id(label) and values.dtype.kind == "i":
+            values = values.astype(np.float64)
+        result[label] = values
     return result
