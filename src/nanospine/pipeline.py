@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nanospine.spines.model import Spines
     from nanospine.surface.envelope import Envelope
 
-__all__ = ["Analysis", "RunResult", "analyse", "apply_filters", "run"]
+__all__ = ["Analysis", "RunResult", "analyse", "apply_filters", "require_points", "run"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-image", "numba", "shapely")
 
@@ -196,7 +196,6 @@ def analyse(
         Called with a stage and the fraction done.
     """
     # Late: these load the geometry libraries, which `import nanospine` must not.
-    from nanospine.spines.find import find_spines
     from nanospine.surface.envelope import envelope
 
     timings: dict[str, float] = {}
@@ -204,6 +203,7 @@ def analyse(
     with _timed(timings, "filter"):
         kept = apply_filters(localizations, config.filter)
     wrapped_locs, rows = _structure(kept, config.envelope.channel, notes)
+    require_points(wrapped_locs)
     options = config.envelope
     with _timed(timings, "envelope"):
         wrapped = envelope(
@@ -224,6 +224,8 @@ def analyse(
             "(command line: --precision-nm)."
         )
     with _timed(timings, "spines"):
+        from nanospine.spines.find import find_spines
+
         spines = find_spines(
             wrapped,
             wrapped_locs,
@@ -282,6 +284,35 @@ def apply_filters(
                 else f"filter: the column {item.column!r} is empty."
             )
     return localizations
+
+
+def require_points(localizations: Localizations) -> None:
+    """Refuse localizations around which no surface can go because of what they are, not how many.
+
+    Raises
+    ------
+    TooFewPointsError
+        When there are none (saying what was dropped), or all lie at one point.
+
+    Examples
+    --------
+    >>> import nanospine as ns
+    >>> require_points(ns.from_arrays([[5, 5, 5]] * 100))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    nanospine.core.errors.TooFewPointsError: all 100 localizations lie at one point (5, 5, 5)...
+    """
+    xyz = localizations.xyz_nm
+    if len(xyz) == 0:
+        dropped = [note for step in localizations.history for note in step.get("notes", ())]
+        reason = f" ({'; '.join(dropped)})" if dropped else ""
+        raise TooFewPointsError(f"the table holds no localizations{reason}.")
+    if len(xyz) > 1 and not np.ptp(xyz, axis=0).any():
+        place = ", ".join(f"{item:g}" for item in xyz[0])
+        raise TooFewPointsError(
+            f"all {len(xyz)} localizations lie at one point ({place}) nm; an envelope needs at "
+            "least 4 that do not lie in one plane."
+        )
 
 
 def _read(config: RunConfig) -> Localizations:

@@ -42,12 +42,14 @@ def envelope(
 ) -> None:
     """Wrap localizations in a watertight surface; show its figures and write its mesh."""
     from nanospine.io.registry import read
+    from nanospine.pipeline import require_points
     from nanospine.surface.envelope import envelope as wrap
 
     options = given(format=format, pixel_size_nm=pixel_size_nm, units=units, z_scale=z_scale)
     locs = read(file, **options)
     if channel is not None:
         locs = locs.channel(channel)
+    require_points(locs)
     with progress_bar() as progress:
         found = wrap(locs, alpha_nm=alpha_or_auto(alpha_nm), label=label.value, progress=progress)
     if out is not None:
