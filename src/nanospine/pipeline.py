@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.config import FilterOptions, RunConfig
-from nanospine.core.errors import ConfigError, TooFewPointsError, WriteError
+from nanospine.config import RunConfig
+from nanospine.core.errors import TooFewPointsError, WriteError
 from nanospine.core.files import sha256_of
 from nanospine.core.folders import atomic_folder, check_target
 from nanospine.core.history import HistoryEntry, plain
 from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress, report
+from nanospine.points.filtering import keep_range
 from nanospine.version import __version__
 
 if TYPE_CHECKING:
     from nanospine.spines.model import Spines
     from nanospine.surface.envelope import Envelope
 
-__all__ = ["Analysis", "RunResult", "analyse", "apply_filters", "require_points", "run"]
+__all__ = ["Analysis", "RunResult", "analyse", "require_points", "run"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-image", "numba", "shapely")
 
@@ -147,7 +148,7 @@ def run(
     ------
     NanospineError
         `ReadError`, `UnitsError` when the input cannot be read; `GeometryError` when no surface
-        goes around it; `ConfigError` for a filter on a column that is not there; `WriteError`
+        goes around it; `SchemaError` for a filter on a column that is not there; `WriteError`
         for the folder.
     """
     check_target(config.output_folder, overwrite=config.output.overwrite)
@@ -201,7 +202,9 @@ def analyse(
     timings: dict[str, float] = {}
     notes = [note for step in localizations.history for note in step.get("notes", ())]
     with _timed(timings, "filter"):
-        kept = apply_filters(localizations, config.filter)
+        kept = localizations
+        for item in config.filter:
+            kept = keep_range(kept, item.column, low=item.min, high=item.max)
     wrapped_locs, rows = _structure(kept, config.envelope.channel, notes)
     require_points(wrapped_locs)
     options = config.envelope
@@ -241,49 +244,6 @@ def analyse(
     notes += spines.notes
     labelled = _with_spine_column(kept, rows, spines, wrapped)
     return Analysis(labelled, wrapped, spines, tuple(dict.fromkeys(notes)), timings)
-
-
-def apply_filters(
-    localizations: Localizations, filters: tuple[FilterOptions, ...]
-) -> Localizations:
-    """Keep the rows whose columns lie in the ranges, ends included; empty values never do.
-
-    Raises
-    ------
-    ConfigError
-        For a column that is not there or holds no numbers.
-
-    Examples
-    --------
-    >>> import nanospine as ns
-    >>> locs = ns.from_arrays([[0, 0, 0], [1, 1, 1], [2, 2, 2]], photons=[100, 500, 900])
-    >>> len(apply_filters(locs, (FilterOptions(column="photons", min=500.0),)))
-    2
-    """
-    for item in filters:
-        if item.column not in localizations.table:
-            known = ", ".join(str(name) for name in localizations.table.columns)
-            raise ConfigError(
-                f"filter: there is no column {item.column!r} in the table; its columns: {known}."
-            )
-        try:
-            values = localizations.table[item.column].to_numpy().astype(np.float64)
-        except (TypeError, ValueError):
-            raise ConfigError(f"filter: the column {item.column!r} holds no numbers.") from None
-        low = -np.inf if item.min is None else item.min
-        high = np.inf if item.max is None else item.max
-        mask = (values >= low) & (values <= high)
-        localizations = localizations.select(
-            mask, operation="filter", arguments=item.model_dump(exclude_none=True)
-        )
-        if not mask.any():
-            raise TooFewPointsError(
-                f"filter: no row has {item.column} between {low:g} and {high:g} (the values run "
-                f"from {np.nanmin(values):g} to {np.nanmax(values):g})."
-                if np.isfinite(values).any()
-                else f"filter: the column {item.column!r} is empty."
-            )
-    return localizations
 
 
 def require_points(localizations: Localizations) -> None:

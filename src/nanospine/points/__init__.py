@@ -1,0 +1,1 @@
+"""From localizations to cleaner localizations."""
