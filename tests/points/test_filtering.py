@@ -40,7 +40,7 @@ def test_kept_rows_are_exactly_those_in_the_range(
 
 
 def test_unknown_column_names_the_known_ones() -> None:
-    with pytest.raises(SchemaError, match="no column 'photon'.*x_nm, y_nm, z_nm, photons"):
+    with pytest.raises(SchemaError, match=r"no column 'photon'.*x_nm, y_nm, z_nm, photons"):
         keep_range(ns.from_arrays([[0, 0, 1]], photons=[5]), "photon", low=1)
 
 

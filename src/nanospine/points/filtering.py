@@ -56,12 +56,12 @@ def keep_range(
     most = np.inf if high is None else high
     mask = (values >= least) & (values <= most)
     if not mask.any():
-        known = values[np.isfinite(values)]
-        if len(known) == 0:
+        finite = values[np.isfinite(values)]
+        if len(finite) == 0:
             raise TooFewPointsError(f"filter: the column {column!r} has no values.")
         raise TooFewPointsError(
             f"filter: no row has {column} between {least:g} and {most:g}; the values run from "
-            f"{known.min():g} to {known.max():g}."
+            f"{finite.min():g} to {finite.max():g}."
         )
     arguments = {"column": column, "low": low, "high": high}
     return localizations.select(mask, operation="keep_range", arguments=arguments)

@@ -1,0 +1,31 @@
+"""The scripts in examples/ run, and say what their comments promise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SAYS = {
+    "quickstart.py": "planted:",
+    "own_table.py": "As it should be: cell1.csv: no unit is given",
+    "measure_one_neck.py": "measured at the constriction",
+}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_example_runs(path: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert SAYS[path.name] in done.stdout
+    assert list(tmp_path.iterdir()) == []
