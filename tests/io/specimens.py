@@ -503,12 +503,44 @@ def asdf(n: int) -> Specimen:
     return Specimen(tree.encode() + block + data, ".asdf")
 
 
+def numpy_table(n: int) -> Specimen:
+    return Specimen(in_npy(planted(n)), ".npy", {"units": "nm"})
+
+
+def minflux_iterations(n: int) -> Specimen:
+    rows = [
+        f"{i // 2},{i * 0.01},True,{k},{x * 1e-9:.14e},{y * 1e-9:.14e},{z * 1e-9:.14e},0.5,0.5"
+        for i, (x, y, z) in enumerate(planted(n))
+        for k in (3, 4)
+    ]
+    return Specimen(text("tid,tim,vld,itr,loc_x,loc_y,loc_z,dcr_0,dcr_1", rows), ".csv")
+
+
+def minflux_msr(n: int) -> Specimen:
+    files = minflux_zarr(n).content
+    assert isinstance(files, dict)
+    payload = b"MFXDTA\0" + struct.pack("<II", 2, 1_700_000_000) + bytes(13)
+    for name, data in {"sync": None, **files}.items():
+        key = (name if data is None else f"zarr/{name}").replace("/", "\\").encode()
+        payload += struct.pack("<Q", len(key)) + key
+        payload += b"\1" if data is None else b"\0" + struct.pack("<Q", len(data)) + data
+    packed = zlib.compress(payload + bytes(50))
+    name = b"220601_minflux"
+    header = struct.pack(
+        "<16s2I15I15d15d5I3Q", b"OMAS_BF_STACK\n\xff\xff", 3, 1, len(payload) + 50, *[1] * 14,
+        *[1.0] * 30, 1, 1, 6, len(name), 0, 0, len(packed), 0,
+    )  # fmt: skip
+    start = b"OMAS_BF\n\xff\xff" + struct.pack("<IQI", 1, 26, 0)
+    return Specimen(start + header + name + packed, ".msr")
+
+
 #: Registered name -> maker.
 MAKERS: dict[str, Callable[[int], Specimen]] = {
     "thunderstorm": thunderstorm, "table": table, "parquet": parquet, "feather": feather,
     "picasso": picasso, "minflux-m2205": minflux_m2205, "minflux-m2410": minflux_m2410,
     "minflux-mat": minflux_mat, "minflux-json": minflux_json, "minflux-zarr": minflux_zarr,
-    "pmx": pmx, "pmx-raw": pmx_raw, "minflux-table": minflux_table,
+    "numpy-table": numpy_table, "minflux-iterations": minflux_iterations,
+    "minflux-msr": minflux_msr, "pmx": pmx, "pmx-raw": pmx_raw, "minflux-table": minflux_table,
     "minflux-struct": minflux_struct, "minflux-npz": minflux_npz, "smap": smap,
     "smap-csv": smap_csv, "elyra": elyra, "rapidstorm": rapidstorm, "decode": decode,
     "decode-csv": decode_csv, "smlm": smlm, "oni": oni, "oni-codi": oni_codi, "vutara": vutara,

@@ -1,16 +1,18 @@
-"""Tables of no particular program: csv, tsv, txt, dat, with units in the labels or said."""
+"""Tables of no particular program: csv, tsv, txt, dat and npy, units in the labels or said."""
 
 from __future__ import annotations
 
+from nanospine.core.errors import SchemaError
 from nanospine.io.names import ALIASES, map_columns, plain_name
 from nanospine.io.registry import register
+from nanospine.io.safe_decode import npy_dtype, npy_from, npy_shape
 from nanospine.io.safe_files import Source
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
 from nanospine.io.text_layout import need_table, sniff
 from nanospine.io.units import parse_label
 
-__all__ = ["read_text_table"]
+__all__ = ["read_numpy_table", "read_text_table"]
 
 
 def _recognise(source: Source) -> float:
@@ -44,3 +46,35 @@ def read_text_table(source: Source, options: ReadOptions) -> ReadTable:
     parsed = parse(source, table)
     mapped = map_columns(parsed.columns, options, source.path.name)
     return ReadTable(mapped.columns, [*parsed.notes, *mapped.notes], mapped.details)
+
+
+def _recognise_npy(source: Source) -> float:
+    dtype = npy_dtype(source)
+    if dtype is None or dtype.hasobject:
+        return 0.0
+    if dtype.names is not None:
+        quantities = {ALIASES.get(plain_name(parse_label(name).name)) for name in dtype.names}
+        return 0.4 if {"x", "y"} <= quantities else 0.0
+    shape = npy_shape(source)
+    return 0.3 if dtype.kind in "iuf" and len(shape) == 2 and shape[1] in (2, 3) else 0.0
+
+
+@register(
+    name="numpy-table",
+    title="numpy table (npy)",
+    suffixes=(".npy",),
+    recognise=_recognise_npy,
+)
+def read_numpy_table(source: Source, options: ReadOptions) -> ReadTable:
+    """Read an npy of shape (n, 2) or (n, 3), or with named fields; units are asked for."""
+    where = source.path.name
+    array = npy_from(source.read_bytes(), where)
+    if array.dtype.names is not None:
+        rows = array.reshape(-1)
+        fields = {name: rows[name] for name in array.dtype.names if rows[name].ndim == 1}
+    elif array.ndim == 2 and array.shape[1] in (2, 3):
+        fields = dict(zip("xyz", array.T, strict=False))
+    else:
+        raise SchemaError(f"{where}: shape (n, 2) or (n, 3) was expected, found {array.shape}.")
+    mapped = map_columns(fields, options, where)
+    return ReadTable(mapped.columns, mapped.notes, mapped.details)

@@ -19,10 +19,13 @@ from nanospine.io.blosc import decode_blosc
 from nanospine.io.minflux_m2205 import from_iterations, from_structured, is_m2205
 from nanospine.io.minflux_m2410 import from_rows, is_m2410_names
 from nanospine.io.registry import register
+from nanospine.io.rules import label_keys
 from nanospine.io.safe_decode import json_from
 from nanospine.io.safe_files import LIMITS, Source
 from nanospine.io.safe_mat import is_mat, mat_names, mat_variables, rows_of
 from nanospine.io.table import ReadOptions, ReadTable
+from nanospine.io.text_decode import parse
+from nanospine.io.text_layout import need_table
 
 __all__ = ["read_minflux_json", "read_minflux_mat", "read_minflux_zarr", "zarr_array"]
 
@@ -198,6 +201,37 @@ def _flat(fields: Fields, options: ReadOptions, where: str) -> ReadTable:
     return _nested(itr, outer, n, options, where)
 
 
+@register(
+    name="minflux-iterations",
+    title="MINFLUX, iterations as a table (EMBL viewer csv)",
+    suffixes=(".csv",),
+    recognise=lambda source: 0.96 if {"locx", "locy", "tid", "itr"} <= label_keys(source) else 0.0,
+)
+def read_minflux_iterations(source: Source, options: ReadOptions) -> ReadTable:
+    """Read a table with loc_x, loc_y, loc_z (metres), itr, tid, vld, dcr_0, ...
+
+    Without a column `fnl` the highest iteration is the localizing one.
+    """
+    where = source.path.name
+    parsed = parse(source, need_table(source))
+    fields = {name.strip().lower(): values for name, values in parsed.columns.items()}
+    for name, values in fields.items():
+        if values.dtype.kind not in "iufb":  # True and False in words
+            fields[name] = np.array([str(cell).strip().lower() in ("true", "1") for cell in values])
+    axes = [fields.pop(name) for name in ("loc_x", "loc_y", "loc_z") if name in fields]
+    fields["loc"] = np.column_stack(axes)
+    if "dcr_0" in fields:
+        fields["dcr"] = fields["dcr_0"]
+    notes = parsed.notes
+    if "fnl" not in fields and len(fields["itr"]):
+        last = np.nanmax(fields["itr"])
+        fields["fnl"] = fields["itr"] == last
+        notes.append(f"no column fnl: iteration {last:g}, the highest, is the localizing one")
+    result = from_rows(fields, options, where)
+    result.notes[:0] = notes
+    return result
+
+
 def _mfx_prefix(source: Source) -> str | None:
     """Give the path of the `mfx` array inside a zarr store (folder or zip)."""
     if source.kind not in ("folder", "zip"):
@@ -229,6 +263,13 @@ def read_minflux_zarr(source: Source, options: ReadOptions) -> ReadTable:
     if prefix is None:
         raise SchemaError(f"{where}: a zarr v2 store with an array mfx was expected.")
     rows, missing = zarr_array(source, prefix)
+    return from_zarr_rows(rows, missing, options, where)
+
+
+def from_zarr_rows(
+    rows: npt.NDArray[Any], missing: int, options: ReadOptions, where: str
+) -> ReadTable:
+    """Read the rows of an array `mfx` of either generation."""
     names = rows.dtype.names
     if names is None:
         raise SchemaError(f"{where}/mfx: named fields were expected, found {rows.dtype}.")

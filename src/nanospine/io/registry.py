@@ -39,6 +39,7 @@ _FAMILIES = (
     "minflux_m2205",
     "minflux_m2410",
     "minflux_containers",
+    "minflux_msr",
     "minflux_pmx",
     "minflux_processed",
     "smap",

@@ -15,7 +15,7 @@ import yaml
 from nanospine.core.errors import ReadError, UnsafeFileError
 from nanospine.io.safe_files import LIMITS, Source
 
-__all__ = ["json_from", "load_yaml", "npy_dtype", "npy_from"]
+__all__ = ["json_from", "load_yaml", "npy_dtype", "npy_from", "npy_shape"]
 
 _LONGEST_NPY_HEADER = 1 << 16
 
@@ -53,6 +53,16 @@ def npy_dtype(source: Source) -> np.dtype[Any] | None:
         return _npy_header(source.head, source.name)[2]
     except ReadError:
         return None
+
+
+def npy_shape(source: Source) -> tuple[int, ...]:
+    """Give the shape that an npy file declares, () when it is no readable npy file."""
+    if source.kind != "npy":
+        return ()
+    try:
+        return _npy_header(source.head, source.name)[0]
+    except ReadError:
+        return ()
 
 
 def npy_from(data: bytes, where: str) -> npt.NDArray[Any]:

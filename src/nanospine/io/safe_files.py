@@ -103,6 +103,8 @@ class Source:
     head: bytes
     content: bytes | None = None
     notes: list[str] = field(default_factory=list)
+    #: Files of a store that lies inside another file (kind "store").
+    files: dict[str, bytes] = field(default_factory=dict)
     #: What recognisers found out, so that each thing is looked at once.
     memo: dict[str, Any] = field(default_factory=dict)
 
@@ -180,7 +182,7 @@ class Source:
                 with self.open() as handle, open_zip(handle, self.path.name) as archive:
                     self.memo["members"] = zip_members(archive, self.path.name)
             else:
-                self.memo["members"] = []
+                self.memo["members"] = list(self.files)
         found: list[str] = self.memo["members"]
         return found
 
@@ -188,6 +190,8 @@ class Source:
         """Give the bytes of one file of a zip or folder."""
         if name not in self.members():
             raise ReadError(f"{self.path.name}: holds no file {name!r}.")
+        if self.kind == "store":
+            return self.files[name]
         if self.kind == "folder":
             with _open_regular(self.path / name, follow=False) as handle:
                 data = handle.read(LIMITS.decoded_bytes + 1)

@@ -50,8 +50,13 @@ def mat_names(source: Source) -> set[str]:
     return names
 
 
-def mat_variables(source: Source, wanted: set[str] | None = None) -> dict[str, Any]:
+def mat_variables(
+    source: Source, wanted: set[str] | None = None, *, only: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Give variables (all, or the wanted ones) as nested dictionaries of arrays.
+
+    `only` names paths such as "saveloc/loc": of a v7.3 file nothing else is read, because such
+    files may hold the raw images as well.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def mat_variables(source: Source, wanted: set[str] | None = None) -> dict[str, A
         with open_hdf5(source) as file:
             names = [name for name in file.names() if not name.startswith("#")]
             return {
-                name: _from_hdf5(file, f"/{name}", 0)
+                name: _from_hdf5(file, f"/{name}", 0, only)
                 for name in names
                 if wanted is None or name in wanted
             }
@@ -159,11 +164,13 @@ def _struct(record: Any, depth: int) -> dict[str, Any]:
     return {name: _from_scipy(record[name], depth + 1) for name in record.dtype.names or ()}
 
 
-def _from_hdf5(file: Hdf5, path: str, depth: int) -> Any:
-    if depth > _DEEPEST:
+def _from_hdf5(file: Hdf5, path: str, depth: int, only: tuple[str, ...] = ()) -> Any:
+    if depth > _DEEPEST or not _is_wanted(path, only):
         return None
     if not file.is_dataset(path):
-        return {name: _from_hdf5(file, f"{path}/{name}", depth + 1) for name in file.names(path)}
+        return {
+            name: _from_hdf5(file, f"{path}/{name}", depth + 1, only) for name in file.names(path)
+        }
     kind = file.attribute(path, "MATLAB_class")
     dtype = file.dtype(path)
     if dtype is None or dtype.hasobject or kind in ("cell", "function_handle"):
@@ -175,3 +182,11 @@ def _from_hdf5(file: Hdf5, path: str, depth: int) -> Any:
         return "".join(chr(int(code)) for code in array.T.ravel()[: 1 << 16])
     # MATLAB writes the axes in reverse.
     return array.T
+
+
+def _is_wanted(path: str, only: tuple[str, ...]) -> bool:
+    """Tell whether a path leads to a wanted one or lies in it."""
+    here = f"{path}/"
+    return not only or any(
+        here.startswith(f"/{name}/") or f"/{name}/".startswith(here) for name in only
+    )

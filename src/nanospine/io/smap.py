@@ -56,7 +56,8 @@ def read_smap(source: Source, options: ReadOptions) -> ReadTable:
             f"{where}: is one part of a split SMAP save. Load the save in SMAP and save it as one "
             "file, or export it as csv."
         )
-    saved = mat_variables(source, {"saveloc"}).get("saveloc")
+    paths = ("saveloc/loc", "saveloc/file/info/cam_pixelsize_um")
+    saved = mat_variables(source, {"saveloc"}, only=paths).get("saveloc")
     loc = saved.get("loc") if isinstance(saved, dict) else None
     if not isinstance(saved, dict) or not isinstance(loc, dict):
         raise SchemaError(f"{where}: a struct saveloc.loc was expected, found none.")
