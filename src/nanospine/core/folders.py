@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nanospine.core.errors import WriteError
@@ -77,6 +77,7 @@ def atomic_folder(
     check_target(target, overwrite=overwrite, marker=marker)
     temporary = target.parent / f".{target.name[:100]}.{secrets.token_hex(6)}.part"
     aside = temporary.with_suffix(".old")
+    missing = [item for item in target.parents if not item.exists()]
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
@@ -97,3 +98,7 @@ def atomic_folder(
         shutil.rmtree(temporary, ignore_errors=True)
         if target.exists():
             shutil.rmtree(aside, ignore_errors=True)
+        else:
+            for made in missing:
+                with suppress(OSError):
+                    made.rmdir()
