@@ -81,12 +81,13 @@ PRESETS: dict[str, Preset] = {
             "times as wide as the neck. Default.",
             (
                 _BRANCHED,
-                Rule("filopodium", "length > 2000 nm and head/neck < 1.5",
-                     lambda s: (s.length_nm > 2000) & (s.head_to_neck < 1.5)),
+                Rule("filopodium", "length > 2000 nm and head/neck < 1.5 (or no neck measured)",
+                     lambda s: (s.length_nm > 2000) & ~(s.head_to_neck >= 1.5)),
                 Rule("mushroom", "head >= 600 nm and head/neck >= 1.2",
                      lambda s: (s.head_diameter_nm >= 600) & (s.head_to_neck >= 1.2)),
-                Rule("stubby", "head/neck < 1.2, or length <= head and length < 1000 nm",
-                     lambda s: (s.head_to_neck < 1.2)
+                Rule("stubby", "head/neck < 1.2 and length < 2.5 head, "
+                     "or length <= head and length < 1000 nm",
+                     lambda s: ((s.head_to_neck < 1.2) & (s.length_to_head < 2.5))
                      | ((s.length_to_head <= 1) & (s.length_nm < 1000))),
             ),
             "thin",
@@ -151,7 +152,7 @@ PRESETS: dict[str, Preset] = {
 def classify(
     length_nm: float,
     head_diameter_nm: float,
-    neck_diameter_nm: float,
+    neck_diameter_nm: float = ...,
     n_heads: int = ...,
     neck_length_nm: float = ...,
     *,
@@ -161,7 +162,7 @@ def classify(
 def classify(
     length_nm: npt.ArrayLike,
     head_diameter_nm: npt.ArrayLike,
-    neck_diameter_nm: npt.ArrayLike,
+    neck_diameter_nm: npt.ArrayLike = ...,
     n_heads: npt.ArrayLike = ...,
     neck_length_nm: npt.ArrayLike = ...,
     *,
@@ -170,7 +171,7 @@ def classify(
 def classify(
     length_nm: npt.ArrayLike,
     head_diameter_nm: npt.ArrayLike,
-    neck_diameter_nm: npt.ArrayLike,
+    neck_diameter_nm: npt.ArrayLike = np.nan,
     n_heads: npt.ArrayLike = 1,
     neck_length_nm: npt.ArrayLike = np.nan,
     *,
