@@ -23,9 +23,14 @@ def test_the_target_appears_whole(tmp_path):
 def test_a_failure_keeps_the_old_file_and_leaves_nothing(tmp_path):
     target = tmp_path / "out.csv"
     target.write_text("old")
-    with pytest.raises(ValueError, match="broken"), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise ValueError("broken")
+
+    def fail_half_way():
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail_half_way()
     assert target.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -10,7 +10,7 @@ import trimesh
 
 from nanospine.spines.shaft import smooth_path
 
-__all__ = ["Levels", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2"]
+__all__ = ["Levels", "part_of", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -37,10 +37,21 @@ class Levels:
     girth_nm: FloatArray
 
 
+def part_of(
+    mesh: trimesh.Trimesh, faces: npt.NDArray[np.bool_]
+) -> tuple[trimesh.Trimesh, IntArray]:
+    """Cut out some faces; give them as a mesh, and for each of its vertices the old number."""
+    chosen = np.asarray(mesh.faces)[faces]
+    old, new = np.unique(chosen, return_inverse=True)
+    part = trimesh.Trimesh(np.asarray(mesh.vertices)[old], new.reshape(-1, 3), process=False)
+    return part, old.astype(np.int64)
+
+
 def vertex_areas_nm2(mesh: trimesh.Trimesh) -> FloatArray:
     """A third of the area of the faces around each vertex, shape (n_vertices,)."""
     area = np.repeat(np.asarray(mesh.area_faces) / 3, 3)
-    return np.bincount(mesh.faces.ravel(), weights=area, minlength=len(mesh.vertices))
+    total = np.bincount(mesh.faces.ravel(), weights=area, minlength=len(mesh.vertices))
+    return total.astype(np.float64)
 
 
 def slice_levels(vertices_nm: FloatArray, area_nm2: FloatArray, distance_nm: FloatArray) -> Levels:
@@ -53,13 +64,14 @@ def slice_levels(vertices_nm: FloatArray, area_nm2: FloatArray, distance_nm: Flo
     """
     count = max(int(np.ceil(distance_nm.max() / _SLICE_NM)), 1)
     index = np.minimum((distance_nm / _SLICE_NM).astype(np.int64), count - 1)
-    area = np.bincount(index, weights=area_nm2, minlength=count)
+    area = np.bincount(index, weights=area_nm2, minlength=count).astype(np.float64)
     centre = np.stack(
         [np.bincount(index, weights=area_nm2 * c, minlength=count) for c in vertices_nm.T], axis=1
     )
     full = area > 0
     middle = (np.arange(count) + 0.5) * _SLICE_NM
-    return Levels(middle[full], centre[full] / area[full, None], area[full] / _SLICE_NM)
+    mean = np.asarray(centre[full] / area[full, None], dtype=np.float64)
+    return Levels(middle[full], mean, area[full] / _SLICE_NM)
 
 
 def surface_centreline_nm(

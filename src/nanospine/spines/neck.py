@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 _Z95 = 1.959964
 _ITERATIONS = 30
-_MOST_BACKGROUND = 0.35
+_MOST_BACKGROUND = 0.2
 _LARGEST_RADIUS_NM = 900.0
 _ENOUGH_POINTS = 400
 
@@ -166,6 +166,8 @@ def measure_neck(
     across = look_across(xyz, line, precision)
     groups = _molecules(xyz, precision, molecule)
     points = _sorted(across, groups, label)
+    if molecule is not None:
+        points = _averaged(points)
     count = max(round(points.length / step_nm), 1) + 1
     position = np.linspace(0.0, points.length, count)
     fits = [_fit_at(points, s, window_nm, min_molecules) for s in position]
@@ -258,6 +260,28 @@ def _sorted(across: Across, groups: IntArray, label: str) -> _Points:
     )  # fmt: skip
 
 
+def _averaged(points: _Points) -> _Points:
+    """Average the localizations of each molecule: one point, its error divided by their number.
+
+    The blinks of one molecule are no evidence of where the rest of the ring is, but a tiny ring
+    through them would be very likely.
+    """
+    count = np.bincount(points.molecule).astype(np.float64)
+    mean = [
+        np.bincount(points.molecule, weights=values) / count
+        for values in (points.position, *points.uv.T)
+    ]
+    # The covariance of a mean of k values is their mean covariance over k.
+    covariance = [
+        np.bincount(points.molecule, weights=values) / count**2 for values in points.covariance.T
+    ]
+    order = np.argsort(mean[0], kind="stable")
+    return _Points(
+        mean[0][order], np.stack(mean[1:], axis=1)[order], np.stack(covariance, axis=1)[order],
+        np.arange(len(count))[order], points.length, points.label,
+    )  # fmt: skip
+
+
 def _window(points: _Points, at: float, width: float) -> slice:
     first, last = np.searchsorted(points.position, [at - width / 2, at + width / 2])
     return slice(int(first), int(last))
@@ -277,7 +301,9 @@ def _fit_at(
     # A head holds thousands of localizations where hundreds fix its diameter to a nanometre.
     chosen = np.arange(part.start, part.stop, max((part.stop - part.start) // _ENOUGH_POINTS, 1))
     uv, covariance, molecule = points.uv[chosen], points.covariance[chosen], points.molecule[chosen]
-    weight = np.ones(len(uv))
+    # Localizations that may be one molecule share one vote.
+    _, group, size = np.unique(molecule, return_inverse=True, return_counts=True)
+    weight = 1.0 / size[group]
     if points.label == "filled":
         return (*_disc(uv, covariance, weight, molecule), count)
     return (*_ring(uv, covariance, weight, molecule), count)

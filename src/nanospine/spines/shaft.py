@@ -190,7 +190,7 @@ def _core_paths(
         tip = int(np.where(np.isfinite(away), away, -1).argmax())
         if away[tip] < _MIN_BRANCH_NM + float(depth[tuple(voxels[tip])]):
             break
-        cheap, before, _ = csgraph.dijkstra(
+        _, before, _ = csgraph.dijkstra(
             weighted, directed=False, indices=on_axis, min_only=True, return_predecessors=True
         )
         chain = _trace(before, tip)
@@ -223,7 +223,7 @@ def smooth_path(path_nm: FloatArray, step_nm: float, smoothing_nm: float) -> Flo
     arc = np.concatenate([[0.0], np.cumsum(segment[segment > 0])])
     if len(path_nm) < 2:
         return path_nm
-    count = max(int(round(arc[-1] / step_nm)) + 1, 2)
+    count = max(round(float(arc[-1]) / step_nm) + 1, 2)
     even = np.linspace(0.0, arc[-1], count)
     points = np.column_stack([np.interp(even, arc, path_nm[:, i]) for i in range(3)])
     sigma = min(smoothing_nm / step_nm, (count - 1) / 4)
@@ -269,7 +269,7 @@ def _measured_axis(path_nm: FloatArray, solid: Solid) -> ShaftAxis | None:
 
 def _trimmed(points: FloatArray, cut_nm: float) -> FloatArray:
     """Drop `cut_nm` at both ends: the farthest voxels of a core are in corners of its ends."""
-    cut = min(int(round(cut_nm / _STEP_NM)), (len(points) - 6) // 2)
+    cut = min(round(cut_nm / _STEP_NM), (len(points) - 6) // 2)
     return points[cut : len(points) - cut] if cut > 0 else points
 
 
@@ -317,7 +317,7 @@ def _ray_lengths(
 
 def _shaft_radius(exits: FloatArray) -> FloatArray:
     """Radius of the shaft from ray lengths: a running quantile below the median, then smoothed."""
-    window = min(2 * int(round(750.0 / _STEP_NM)) + 1, max(3, 2 * (len(exits) // 2) - 1))
+    window = min(2 * round(750.0 / _STEP_NM) + 1, max(3, 2 * (len(exits) // 2) - 1))
     turned = np.pad(exits, ((0, 0), (4, 4)), mode="wrap")  # angles go round, the axis does not
     low = ndimage.percentile_filter(turned, 40, size=(window, 5), mode="nearest")
     return np.asarray(ndimage.gaussian_filter(low, (3.0, 1.0), mode="nearest")[:, 4:-4])

@@ -234,10 +234,8 @@ def _merge_tree(
         return i
 
     done = np.zeros(n, dtype=bool)
-    apart: dict[int, int] = {}
     absorbed: dict[int, int] = {}
-    for i in np.argsort(-distance, kind="stable"):
-        i = int(i)
+    for i in map(int, np.argsort(-distance, kind="stable")):
         near = {
             root(int(j)) for j in graph.indices[graph.indptr[i] : graph.indptr[i + 1]] if done[j]
         }
@@ -254,8 +252,7 @@ def _merge_tree(
                 for head in heads_under[other]:
                     absorbed[head] = heads_under[main][0]
             elif distance[i] < join_nm:
-                apart[other] = main  # stays a tree of its own
-                continue
+                continue  # stays a tree of its own
             else:
                 heads_under[main] += heads_under[other]
             parent[other] = main

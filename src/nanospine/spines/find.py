@@ -1,0 +1,283 @@
+"""From an envelope and its localizations to measured, typed spines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import trimesh
+from scipy.sparse import csgraph
+
+from nanospine.core.errors import GeometryError
+from nanospine.core.history import entry
+from nanospine.core.localizations import Localizations
+from nanospine.core.progress import Progress, report
+from nanospine.spines.assign import assign_localizations
+from nanospine.spines.levels import part_of, vertex_areas_nm2
+from nanospine.spines.measure import MeasureOptions, SpinePoints, measure_spine
+from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spines
+from nanospine.spines.shaft import ShaftAxis, find_axes
+from nanospine.spines.solid import make_solid
+from nanospine.spines.split import Protrusion, edge_graph, split_protrusions
+from nanospine.surface.envelope import Envelope
+
+__all__ = ["find_spines"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# A body shorter than this, or than this many of its own widths, is no stretch of dendrite.
+_MIN_SHAFT_NM = 1000.0
+_MIN_SHAFT_WIDTHS = 1.6
+_SHAFT_DIAMETER_NM = (150.0, 4000.0)
+
+
+def find_spines(
+    envelope: Envelope | trimesh.Trimesh,
+    locs: Localizations | None = None,
+    *,
+    label: str | None = None,
+    precision_nm: npt.ArrayLike | None = None,
+    preset: str = "nanospine",
+    min_length_nm: float = 300.0,
+    base_nm: float = 80.0,
+    join_nm: float = 150.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Spines:
+    """Find the shaft and the spines of a dendrite, measure them, and name their types.
+
+    The shaft is the longest thick path through each body of the envelope; spines are what stands
+    out of a smooth model of its surface; each is followed along its centreline from the base to
+    the tip. Neck diameters are measured on the localizations themselves, with the precision of
+    each taken out (:func:`nanospine.measure_neck`), never on the width of the envelope.
+
+    Parameters
+    ----------
+    envelope : Envelope or trimesh.Trimesh
+        From :func:`nanospine.envelope`, or any closed mesh in nanometres (EM, STED).
+    locs : Localizations, optional
+        The localizations that the envelope was made from. Without them the necks are measured on
+        cross-sections of the mesh, and the table says so.
+    label : {"membrane", "filled"}, optional
+        What is labelled; taken from the envelope when it knows.
+    precision_nm : array_like, optional
+        Localization precision, where the table has none: one number, (3,), (n,) or (n, 3).
+    preset : str
+        Rule set of :func:`nanospine.classify` that names the types.
+    min_length_nm : float
+        Protrusions shorter than this are roughness of the shaft.
+    base_nm : float
+        Height above the shaft's surface at which the surface of a spine begins.
+    join_nm : float
+        Two tips whose surfaces meet closer to the base than this are two spines; farther from
+        it they are heads of one branched spine.
+    seed : int
+        For the bootstrap of the intervals.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+
+    Returns
+    -------
+    Spines
+        With an empty table and a note that says why, when there is no shaft or no spine.
+
+    Raises
+    ------
+    GeometryError
+        When the mesh has no faces, or parameters are not positive lengths.
+
+    Examples
+    --------
+    >>> import nanospine as ns
+    >>> shape = ns.simulate.spine("mushroom", seed=1)
+    >>> spines = ns.find_spines(shape.mesh)
+    >>> len(spines), spines.table["type"][0]
+    (1, 'mushroom')
+    """
+    mesh = envelope if isinstance(envelope, trimesh.Trimesh) else envelope.mesh
+    for name, value in (("min_length_nm", min_length_nm), ("base_nm", base_nm)):
+        if not value > 0:
+            raise GeometryError(f"find_spines: {name} must be a positive length, found {value}.")
+    if len(mesh.faces) == 0:
+        raise GeometryError("find_spines: the envelope has no faces.")
+    used_label = label or getattr(envelope, "label", "membrane")
+    found = _dissect(
+        mesh, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm, progress=progress
+    )
+    localization_spine = None
+    precision = None
+    if locs is not None:
+        precision = _precision(locs, precision_nm)
+        report(progress, "assigning localizations", 0.0)
+        localization_spine = assign_localizations(locs.xyz_nm, mesh, found.vertex_spine, precision)
+    options = MeasureOptions(used_label, preset, base_nm, seed)
+    area = vertex_areas_nm2(mesh)
+    spines: list[Spine] = []
+    for number, protrusion in enumerate(found.protrusions):
+        report(progress, "measuring spines", number / max(len(found.protrusions), 1))
+        points = None
+        if locs is not None and localization_spine is not None:
+            points = _points_of(locs, precision, localization_spine == number)
+        spines.append(measure_spine(number, mesh, area, protrusion, found.axes, points, options))
+    report(progress, "measuring spines", 1.0)
+    step = entry(
+        "find_spines",
+        {"label": used_label, "preset": preset, "min_length_nm": min_length_nm,
+         "base_nm": base_nm, "join_nm": join_nm, "seed": seed},
+        n_after=len(spines),
+        notes=found.notes,
+    )  # fmt: skip
+    before = getattr(envelope, "history", ())
+    return Spines(
+        table=_table(spines),
+        spines=tuple(spines),
+        shaft=_shaft(mesh, found),
+        envelope=envelope,
+        vertex_spine=found.vertex_spine,
+        localization_spine=localization_spine,
+        notes=found.notes,
+        history=(*before, step),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Dissection:
+    """Axes, protrusions and the label of every vertex of the mesh."""
+
+    axes: tuple[ShaftAxis, ...]
+    protrusions: tuple[Protrusion, ...]
+    vertex_spine: IntArray
+    notes: tuple[str, ...]
+
+
+def _dissect(
+    mesh: trimesh.Trimesh,
+    *,
+    min_length_nm: float,
+    base_nm: float,
+    join_nm: float,
+    progress: Progress | None,
+) -> _Dissection:
+    """Find axes and protrusions in every body of the mesh."""
+    n = len(mesh.vertices)
+    graph = edge_graph(mesh)
+    count, body = csgraph.connected_components(graph, directed=False)
+    vertex_spine = np.full(n, BACKGROUND, dtype=np.int64)
+    all_axes: list[ShaftAxis] = []
+    protrusions: list[Protrusion] = []
+    rejected: list[str] = []
+    sizes = np.bincount(body, minlength=count)
+    for done, number in enumerate(np.argsort(-sizes)):
+        report(progress, "finding the shaft", done / count)
+        vertices = np.flatnonzero(body == number)
+        extent = np.ptp(np.asarray(mesh.vertices)[vertices], axis=0)
+        if np.linalg.norm(extent) < _MIN_SHAFT_NM or len(vertices) < 20:
+            rejected.append(f"{np.linalg.norm(extent):.0f} nm long")
+            continue
+        part, vertices = part_of(mesh, body[mesh.faces[:, 0]] == number)
+        axes, reasons = _accepted(find_axes(make_solid(part)))
+        rejected += reasons
+        if not axes:
+            continue
+        vertex_spine[vertices] = SHAFT
+        for found in split_protrusions(
+            part, axes, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm
+        ):
+            whole = Protrusion(vertices[found.vertices], found.distance_nm, found.heads)
+            vertex_spine[whole.vertices] = len(protrusions)
+            protrusions.append(whole)
+        all_axes += axes
+    report(progress, "finding the shaft", 1.0)
+    return _Dissection(
+        tuple(all_axes), tuple(protrusions), vertex_spine, _notes(all_axes, protrusions, rejected)
+    )
+
+
+def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[str]]:
+    """Keep the stretches that are long and thick enough to be dendrite; say why not the others."""
+    kept, reasons = [], []
+    for axis in axes:
+        width = 2 * float(np.median(axis.mean_radius_nm))
+        text = f"{axis.length_nm:.0f} nm long and {width:.0f} nm wide"
+        low, high = _SHAFT_DIAMETER_NM
+        if axis.length_nm < max(_MIN_SHAFT_NM, _MIN_SHAFT_WIDTHS * width) or not low < width < high:
+            reasons.append(text)
+        else:
+            kept.append(axis)
+    return tuple(kept), reasons
+
+
+def _notes(
+    axes: list[ShaftAxis], protrusions: list[Protrusion], rejected: list[str]
+) -> tuple[str, ...]:
+    notes = []
+    if not axes:
+        largest = f"; the largest body is {rejected[0]}" if rejected else ""
+        notes.append(
+            "No shaft with spines was found: no body of the envelope is long and even enough to "
+            f"be a dendrite (at least {_MIN_SHAFT_NM:.0f} nm and {_MIN_SHAFT_WIDTHS:g} times its "
+            f"width){largest}."
+        )
+    elif not protrusions:
+        notes.append("A shaft was found, but no spine stands out of it.")
+    if axes and rejected:
+        notes.append(
+            f"{len(rejected)} other {'body is' if len(rejected) == 1 else 'bodies are'} too small "
+            "or too round to be a dendrite and left out."
+        )
+    return tuple(notes)
+
+
+def _precision(locs: Localizations, precision_nm: npt.ArrayLike | None) -> FloatArray | None:
+    """Localization precision (n, 3) from the argument, or else from the table."""
+    if precision_nm is None:
+        return locs.precision_nm
+    values = np.asarray(precision_nm, dtype=np.float64)
+    n = len(locs)
+    if values.shape == (n,) and n != 3:
+        values = values[:, None]
+    try:
+        return np.broadcast_to(values, (n, 3)).copy()
+    except ValueError:
+        raise GeometryError(
+            f"find_spines: precision_nm must be one number, (3,), ({n},) or ({n}, 3), found "
+            f"{values.shape}."
+        ) from None
+
+
+def _points_of(
+    locs: Localizations, precision: FloatArray | None, mine: npt.NDArray[np.bool_]
+) -> SpinePoints:
+    """Positions, precision and molecules of the localizations of one spine."""
+    molecule = None
+    for name in ("molecule", "trace"):
+        if name in locs.table:
+            molecule = locs.table[name].to_numpy()[mine].astype(np.int64)
+            break
+    return SpinePoints(locs.xyz_nm[mine], None if precision is None else precision[mine], molecule)
+
+
+def _shaft(mesh: trimesh.Trimesh, found: _Dissection) -> Shaft | None:
+    if not found.axes:
+        return None
+    part, _ = part_of(mesh, (found.vertex_spine[mesh.faces] == SHAFT).any(axis=1))
+    return Shaft(
+        axes_nm=tuple(axis.points_nm for axis in found.axes),
+        radii_nm=tuple(axis.mean_radius_nm for axis in found.axes),
+        mesh=part,
+    )
+
+
+def _table(spines: list[Spine]) -> pd.DataFrame:
+    if spines:
+        return pd.DataFrame([spine.row for spine in spines], columns=list(COLUMNS))
+    text = {"type", "note"}
+    integer = {"spine", "n_heads", "n_localizations", "dendrite"}
+    kinds = {
+        name: "object" if name in text else "int64" if name in integer else "float64"
+        for name in COLUMNS
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

@@ -1,0 +1,191 @@
+"""One spine: centreline, neck, head, volume, type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from nanospine.spines.classes import classify
+from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
+from nanospine.spines.levels import part_of, slice_levels, surface_centreline_nm
+from nanospine.spines.model import Spine
+from nanospine.spines.neck import NeckProfile, measure_neck
+from nanospine.spines.shaft import ShaftAxis
+from nanospine.spines.split import Protrusion
+
+__all__ = ["MeasureOptions", "SpinePoints", "measure_spine"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How spines are measured; the fields are arguments of :func:`nanospine.find_spines`."""
+
+    label: str
+    preset: str
+    base_nm: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class SpinePoints:
+    """The localizations of one spine: positions and precision (n, 3), molecules (n,)."""
+
+    xyz_nm: FloatArray
+    precision_nm: FloatArray | None
+    molecule: IntArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Stand:
+    """Where a spine stands: the stretch of shaft, the position along it, the way outward."""
+
+    dendrite: int
+    position_nm: float
+    outward: FloatArray
+    cut_by_border: bool
+
+
+def measure_spine(
+    number: int,
+    mesh: trimesh.Trimesh,
+    area_nm2: FloatArray,
+    protrusion: Protrusion,
+    axes: tuple[ShaftAxis, ...],
+    points: SpinePoints | None,
+    options: MeasureOptions,
+) -> Spine:
+    """Measure one protrusion of the envelope and name its type."""
+    centreline, stand = _centreline(mesh, area_nm2, protrusion, axes, options.base_nm)
+    mine = np.zeros(len(mesh.vertices), dtype=bool)
+    mine[protrusion.vertices] = True
+    part, _ = part_of(mesh, mine[mesh.faces].all(axis=1))
+    neck, head, notes = _neck_and_head(part, centreline, points, options)
+    length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
+    n_heads = max(len(protrusion.heads), 1)
+    kind = str(
+        classify(
+            length_nm=length,
+            head_diameter_nm=head.head_diameter_nm,
+            neck_diameter_nm=head.neck_diameter_nm,
+            n_heads=n_heads,
+            neck_length_nm=head.neck_length_nm,
+            preset=options.preset,
+        )
+    )
+    if stand.cut_by_border:
+        notes.append("stands at the end of the shaft; may be cut by the border of the field")
+    row: dict[str, Any] = {
+        "spine": number,
+        "type": kind,
+        "length_nm": length,
+        **_neck_columns(neck, head),
+        "head_diameter_nm": head.head_diameter_nm,
+        "head_volume_nm3": head.head_volume_nm3,
+        "volume_nm3": head.volume_nm3,
+        "area_nm2": float(part.area),
+        "n_heads": n_heads,
+        "n_localizations": 0 if points is None else len(points.xyz_nm),
+        **_xyz("base", centreline[0]),
+        **_xyz("tip", centreline[-1]),
+        "shaft_position_nm": stand.position_nm,
+        "dendrite": stand.dendrite,
+        "quality": float(np.isfinite(neck.diameter_nm).mean()) if len(neck.diameter_nm) else 0.0,
+        "note": "; ".join(notes),
+    }
+    return Spine(number, kind, centreline, neck, part, n_heads, row)
+
+
+def _centreline(
+    mesh: trimesh.Trimesh,
+    area_nm2: FloatArray,
+    protrusion: Protrusion,
+    axes: tuple[ShaftAxis, ...],
+    base_nm: float,
+) -> tuple[FloatArray, _Stand]:
+    """Centreline of the main head's way from the shaft's surface to the tip."""
+    xyz = np.asarray(mesh.vertices, dtype=np.float64)[protrusion.vertices]
+    weight = area_nm2[protrusion.vertices]
+    other = np.zeros(len(xyz), dtype=bool)
+    for head in protrusion.heads[1:]:
+        other[head] = True
+    way = ~other
+    levels = slice_levels(xyz[way], weight[way], protrusion.distance_nm[way])
+    farthest = np.argsort(protrusion.distance_nm[way])[-3:]
+    tip = xyz[way][farthest].mean(axis=0)
+    stand = _stand(levels.centre_nm[0], axes)
+    return surface_centreline_nm(levels, tip, stand.outward, base_nm), stand
+
+
+def _stand(base: FloatArray, axes: tuple[ShaftAxis, ...]) -> _Stand:
+    """Find the stretch of shaft below the base."""
+    distance = [np.linalg.norm(axis.points_nm - base, axis=1).min() for axis in axes]
+    number = int(np.argmin(distance))
+    axis = axes[number]
+    index = int(np.linalg.norm(axis.points_nm - base, axis=1).argmin())
+    offset = base - axis.points_nm[index]
+    offset -= (offset @ axis.tangent[index]) * axis.tangent[index]
+    outward = offset / max(float(np.linalg.norm(offset)), 1e-9)
+    at_end = index in (0, len(axis.points_nm) - 1)
+    step = float(np.linalg.norm(axis.points_nm[1] - axis.points_nm[0]))
+    return _Stand(number, index * step, outward, at_end)
+
+
+def _neck_and_head(
+    part: trimesh.Trimesh,
+    centreline: FloatArray,
+    points: SpinePoints | None,
+    options: MeasureOptions,
+) -> tuple[NeckProfile, HeadMeasures, list[str]]:
+    """Profile and head, from the localizations where they suffice, else from the mesh."""
+    length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
+    by_mesh = mesh_profile(part, centreline)
+    if points is None:
+        return by_mesh, measure_head(by_mesh, length), [by_mesh.reason]
+    if points.precision_nm is None or not np.isfinite(points.precision_nm).all():
+        reason = "neck not measured: the table has no localization precision on every axis"
+        neck = _unmeasured(by_mesh, reason)
+        head = measure_head(by_mesh, length)
+        return neck, head, [reason]
+    neck = measure_neck(
+        points.xyz_nm,
+        centreline,
+        precision_nm=points.precision_nm,
+        label=options.label,
+        molecule=points.molecule,
+        seed=options.seed,
+    )
+    notes = [neck.reason] if neck.reason else []
+    if not neck.measurable:
+        return neck, measure_head(by_mesh, length), [*notes, "head measured on the envelope"]
+    return neck, measure_head(neck, length), notes
+
+
+def _unmeasured(by_mesh: NeckProfile, reason: str) -> NeckProfile:
+    nothing = np.full(len(by_mesh.position_nm), np.nan)
+    return NeckProfile(
+        by_mesh.position_nm, nothing, nothing, nothing, by_mesh.n_molecules, None, False, reason
+    )
+
+
+def _neck_columns(neck: NeckProfile, head: HeadMeasures) -> dict[str, float]:
+    """Neck columns of the table: without a measured constriction there is no number."""
+    found = neck.constriction
+    nothing = float("nan")
+    return {
+        "neck_diameter_nm": found.diameter_nm if found else nothing,
+        "neck_diameter_low_nm": found.low_nm if found else nothing,
+        "neck_diameter_high_nm": found.high_nm if found else nothing,
+        "neck_mean_diameter_nm": head.neck_mean_diameter_nm if found else nothing,
+        "neck_length_nm": head.neck_length_nm,
+    }
+
+
+def _xyz(name: str, point: FloatArray) -> dict[str, float]:
+    return {f"{name}_{axis}_nm": float(v) for axis, v in zip("xyz", point, strict=True)}
