@@ -148,6 +148,10 @@ FAULTY = {
         b"x [nm],y [nm],uncertainty [nm]\n" + b"".join(b"%d,%d,25\n" % (i, i) for i in range(12)),
         "micrometres or pixels taken for nanometres",
     ),
+    "pixels_taken_for_nanometres": (
+        b"x [nm],y [nm],sigma [nm]\n" + b"".join(b"%d,%d,1.3\n" % (i, 200 - i) for i in range(99)),
+        "look like pixels taken for nanometres",
+    ),
     "pixels_without_size": (b"x [px],y [px]\n1,2\n3,4\n", "pixel_size_nm=.*--pixel-size-nm"),
     "pickle": (b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00", "is a Python pickle"),
     "noise": (bytes(range(256)) * 3, "no reader recognises"),
@@ -265,3 +269,46 @@ def test_schema_errors_name_all_faults_at_once(tmp_path: Path) -> None:
     path.write_text("x [nm],x_nm,y [nm],intensity [photon]\n1,2,3,much\n4,5,6,few\n")
     with pytest.raises(SchemaError, match="2 faults"):
         ns.read(path)
+
+
+def test_who_says_the_unit_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(FAULTY["pixels_taken_for_nanometres"][0])
+    assert ns.read(path, units="nm").xyz_nm[3, 0] == 3
+    locs = ns.read(path, units="px", pixel_size_nm=100)
+    assert locs.xyz_nm[3, 0] == 300
+    assert "as the caller said" in locs.history[-1]["notes"][0]
+
+
+def test_all_positions_equal_or_all_missing(tmp_path: Path) -> None:
+    path = tmp_path / "same.csv"
+    path.write_text("x [nm],y [nm]\n" + "5,6\n" * 20)
+    locs = ns.read(path)
+    assert len(locs) == 20
+    assert "all positions are equal" in locs.history[-1]["notes"]
+    path.write_text("x [nm],y [nm]\n" + "nan,6\n" * 20)
+    locs = ns.read(path)
+    assert len(locs) == 0
+    assert "20 of 20 rows dropped" in locs.history[-1]["notes"][0]
+
+
+def test_each_axis_has_its_own_unit(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text("x [nm],y [um],z [m]\n1000,2.5,3e-8\n2000,3.5,-1e-7\n")
+    np.testing.assert_allclose(ns.read(path).xyz_nm, [[1000, 2500, 30], [2000, 3500, -100]])
+
+
+def test_a_tie_is_named_and_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from nanospine.io import registry
+
+    path = tmp_path / "a.csv"
+    path.write_bytes(CLEAN["comma"])
+    name = ns.detect(path).name
+    entry = registry._READERS[name]
+    twin = replace(entry, format=replace(entry.format, name="twin"))
+    monkeypatch.setitem(registry._READERS, "twin", twin)
+    with pytest.raises(ReadError, match=f"fits two formats equally well.*'{name}' or 'twin'"):
+        ns.read(path)
+    assert len(ns.read(path, format="twin")) == 3

@@ -165,7 +165,7 @@ def write_smlm(locs: Localizations, path: Path) -> None:
     files = []
     with (
         atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for number, channel in enumerate(channels):
             part = locs.channel(channel).table if locs.channels else locs.table

@@ -28,6 +28,9 @@ _SMALLEST_EXTENT_NM = 1e-2
 # Extents below this are rare for a field of view, but a region of interest may be as small.
 _SMALL_EXTENT_NM = 100.0
 _LARGEST_EXTENT_NM = 1e8
+# Spots of single molecules are 80 to 250 nm wide (standard deviation), 0.7 to 2 pixels.
+_SMALLEST_SPOT_NM = 10.0
+_WIDEST_IN_PIXELS = 5000.0
 _PLACES = {name: place for place, name in enumerate(CANONICAL)}
 
 
@@ -88,7 +91,7 @@ def to_localizations(
         columns = _drop_missing_positions(columns, notes)
         _clean_precisions(columns, notes)
         _whole_numbers(columns)
-        _check_extent(columns, where, notes)
+        _check_extent(columns, where, notes, said=bool((arguments or {}).get("units")))
         columns = {name: columns[name] for name in sorted(columns, key=_order)}
     frame = pd.DataFrame(columns, copy=False)
     if len(frame) == 0:
@@ -215,8 +218,12 @@ def _whole_numbers(columns: dict[str, Any]) -> None:
                 columns[name] = values.astype(np.int64)
 
 
-def _check_extent(columns: dict[str, Any], where: str, notes: list[str]) -> None:
-    """Refuse or remark positions whose extent does not fit nanometres."""
+def _check_extent(columns: dict[str, Any], where: str, notes: list[str], *, said: bool) -> None:
+    """Refuse or remark positions whose extent does not fit nanometres.
+
+    What is physically impossible is refused; what is only rare is remarked. When the caller said
+    the unit (`said`), only what no unit can explain is refused.
+    """
     n = len(columns["x_nm"])
     if n < 2:
         return
@@ -237,11 +244,21 @@ def _check_extent(columns: dict[str, Any], where: str, notes: list[str]) -> None
         )
     precision = columns.get("precision_x_nm")
     typical = _median(precision) if precision is not None else None
+    if said:
+        return
     if typical is not None and n >= 10 and extent < typical:
         raise FileUnitsError(
             f"{where}: the positions span {extent:.3g} nm, but one is precise to {typical:.3g} nm "
             f"only: they look like micrometres or pixels taken for nanometres. "
             f"{advice.format(unit='um')}"
+        )
+    spot = _median(columns["sigma_x_nm"]) if "sigma_x_nm" in columns else None
+    if spot is not None and 0.2 < spot < _SMALLEST_SPOT_NM and extent < _WIDEST_IN_PIXELS:
+        raise FileUnitsError(
+            f"{where}: the fitted spots are {spot:.3g} nm wide, which no light microscope gives: "
+            f"positions and widths look like pixels taken for nanometres. "
+            f"{advice.format(unit='px')} With pixels pass pixel_size_nm as well; if they are "
+            "nanometres indeed, pass units='nm'."
         )
     if extent < _SMALL_EXTENT_NM and n >= 10:
         notes.append(
