@@ -73,3 +73,20 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
         said = process.stderr.read()
     assert said == b""
     assert process.returncode in (141, -signal.SIGPIPE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_batch_system_that_stops_us_leaves_nothing_half_written(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, time\n"
+        "from nanospine.cli.app import _terminate\n"
+        "from nanospine.core.folders import atomic_folder\n"
+        "signal.signal(signal.SIGTERM, _terminate)\n"
+        f"with atomic_folder({str(tmp_path / 'out')!r}) as folder:\n"
+        "    (folder / 'half').write_text('')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

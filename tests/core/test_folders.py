@@ -29,7 +29,7 @@ def test_the_folder_appears_only_at_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_failure_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
-    with pytest.raises(error), atomic_folder(tmp_path / "a" / "results") as folder:
+    with pytest.raises(error), atomic_folder(tmp_path / "a" / "results") as folder:  # noqa: PT012
         (folder / "half").write_text("")
         raise error
     assert everything(tmp_path) == set()
@@ -49,7 +49,7 @@ def test_an_earlier_result_is_replaced_only_when_asked(tmp_path: Path) -> None:
     target = tmp_path / "results"
     write_result(target, "old")
     (target / "extra").write_text("")
-    with pytest.raises(WriteError, match="already holds a result.*--overwrite"):
+    with pytest.raises(WriteError, match=r"already holds a result.*--overwrite"):
         write_result(target, "new")
     write_result(target, "new", overwrite=True)
     assert everything(tmp_path) == {"results", "results/run.json"}

@@ -48,11 +48,11 @@ def summary(locs: Localizations, file: Path) -> dict[str, Any]:
     from nanospine.cli.console import records
     from nanospine.io.registry import formats
 
-    last = locs.history[-1] if locs.history else {}
-    arguments = last.get("arguments", {})
-    name = next(
-        (step["arguments"]["format"] for step in locs.history if "format" in step["arguments"]), ""
+    # A file of ours brings the reading of the file it was made from: the last one is this one.
+    arguments = next(
+        (step["arguments"] for step in reversed(locs.history) if step["operation"] == "read"), {}
     )
+    name = str(arguments.get("format", ""))
     titles = {item.name: item.title for item in formats()}
     xyz = locs.xyz_nm[:, : locs.dimension]
     extent = np.ptp(xyz, axis=0) if len(xyz) else np.zeros(locs.dimension)
