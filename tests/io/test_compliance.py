@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import os
 import stat
@@ -141,3 +142,22 @@ def test_garbage_is_refused(tmp_path: Path, name: str) -> None:
         path.write_bytes(data)
         with pytest.raises(ReadError):
             ns.read(path, format=name, units="nm", pixel_size_nm=100)
+
+
+@pytest.mark.parametrize("packing", ["gz", "zip"])
+@pytest.mark.parametrize("name", READERS)
+def test_packed_files_are_read_alike(tmp_path: Path, name: str, packing: str) -> None:
+    specimen = zoo.MAKERS[name](N)
+    plain = specimen.save(tmp_path)
+    if packing == "gz":
+        if not isinstance(specimen.content, bytes):
+            pytest.skip("gz holds one file")
+        path = tmp_path / f"{plain.name}.gz"
+        path.write_bytes(gzip.compress(specimen.content))
+    else:
+        path = tmp_path / "specimen.zip"
+        content = specimen.content
+        files = {plain.name: content} if isinstance(content, bytes) else content
+        path.write_bytes(zoo.in_zip(files))
+    packed = ns.read(path, **specimen.arguments)
+    np.testing.assert_array_equal(packed.xyz_nm, ns.read(plain, **specimen.arguments).xyz_nm)
