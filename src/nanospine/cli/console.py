@@ -81,12 +81,9 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str
 
 def emit_pairs(pairs: Mapping[str, str]) -> None:
     """Show names and values on stdout, one pair a line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(overflow="fold")
+    width = max(len(name) for name in pairs)
     for name, value in pairs.items():
-        table.add_row(name, value)
-    _stdout().print(table)
+        typer.echo(f"{name:<{width}}  {value}")
 
 
 @contextmanager
