@@ -49,7 +49,7 @@ def summary(locs: Localizations, file: Path) -> dict[str, Any]:
     from nanospine.io.registry import formats
 
     # A file of ours brings the reading of the file it was made from: the last one is this one.
-    arguments = next(
+    arguments: dict[str, Any] = next(
         (step["arguments"] for step in reversed(locs.history) if step["operation"] == "read"), {}
     )
     name = str(arguments.get("format", ""))
