@@ -534,12 +534,36 @@ def minflux_msr(n: int) -> Specimen:
     return Specimen(start + header + name + packed, ".msr")
 
 
+def minflux_headerless(n: int) -> Specimen:
+    rows = joined(n, "{i},0.{k:03d},{{x}},{{y}},{{z}}")
+    cells = [
+        row.format(x=f"{x * 1e-9:.14e}", y=f"{y * 1e-9:.14e}", z=f"{z * 1e-9:.14e}")
+        for row, (x, y, z) in zip(rows, planted(n), strict=True)
+    ]
+    return Specimen("\n".join([*cells, ""]).encode(), ".csv", {"format": "minflux-headerless"})
+
+
+def mat_table(n: int) -> Specimen:
+    x, y, z = planted(n).T
+    return Specimen(in_mat({"x_nm": x, "y_nm": y, "z_nm": z}), ".mat")
+
+
+def thunderstorm_json(n: int) -> Specimen:
+    records = [
+        {"frame": 1.0, "x [nm]": float(x), "y [nm]": float(y), "z [nm]": float(z)}
+        for x, y, z in planted(n)
+    ]
+    return Specimen(json.dumps(records).encode(), ".json")
+
+
 #: Registered name -> maker.
 MAKERS: dict[str, Callable[[int], Specimen]] = {
     "thunderstorm": thunderstorm, "table": table, "parquet": parquet, "feather": feather,
     "picasso": picasso, "minflux-m2205": minflux_m2205, "minflux-m2410": minflux_m2410,
     "minflux-mat": minflux_mat, "minflux-json": minflux_json, "minflux-zarr": minflux_zarr,
-    "numpy-table": numpy_table, "minflux-iterations": minflux_iterations,
+    "minflux-headerless": minflux_headerless, "mat-table": mat_table,
+    "thunderstorm-json": thunderstorm_json, "numpy-table": numpy_table,
+    "minflux-iterations": minflux_iterations,
     "minflux-msr": minflux_msr, "pmx": pmx, "pmx-raw": pmx_raw, "minflux-table": minflux_table,
     "minflux-struct": minflux_struct, "minflux-npz": minflux_npz, "smap": smap,
     "smap-csv": smap_csv, "elyra": elyra, "rapidstorm": rapidstorm, "decode": decode,

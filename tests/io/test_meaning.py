@@ -271,3 +271,63 @@ def test_zarr_that_asks_for_more_is_refused(tmp_path: Path) -> None:
     (store / "0").symlink_to("/etc/passwd")
     with pytest.raises(ReadError, match="a link"):
         ns.read(store.parent)
+
+
+def in_matlab_73(path: Path, fill: object) -> Path:
+    """Write an HDF5 file as MATLAB v7.3 does: a user block with its name, axes reversed."""
+    import h5py
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        fill(file)  # type: ignore[operator]
+    data = bytearray(path.read_bytes())
+    data[:116] = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(116)
+    path.write_bytes(bytes(data))
+    return path
+
+
+def test_matlab_73_of_smap_minflux_and_structs(tmp_path: Path) -> None:
+    xyz = np.array([[1000.0, 2000, 30], [1500, 2500, -40], [1900, 2000, 20]])
+
+    def smap(file: object) -> None:
+        for name, values in zip(("xnm", "ynm", "znm"), xyz.T, strict=True):
+            file[f"saveloc/loc/{name}"] = values[None, :]  # type: ignore[index]
+        file["saveloc/loc/frame"] = [[1.0, 2.0, 3.0]]  # type: ignore[index]
+        file["saveloc/file/tif"] = np.zeros((50, 50))  # type: ignore[index]
+        file["fileformat/name"] = np.frombuffer(b"s\0m\0l\0", "<u2")[None, :]  # type: ignore[index]
+
+    path = in_matlab_73(tmp_path / "a_sml.mat", smap)
+    assert ns.detect(path).name == "smap"
+    np.testing.assert_array_equal(ns.read(path).xyz_nm, xyz)
+
+    def minflux(file: object) -> None:
+        loc = np.full((3, 4, 3), np.nan)
+        loc[:, 3] = xyz * 1e-9
+        file["itr/loc"] = loc.T  # type: ignore[index]
+        file["itr/efo"] = np.full((3, 4), 4e4).T  # type: ignore[index]
+        for name in ("tid", "tim", "vld"):
+            file[name] = np.array([[1, 1, 1]])  # type: ignore[index]
+
+    path = in_matlab_73(tmp_path / "minflux.mat", minflux)
+    assert ns.detect(path).name == "minflux-mat"
+    np.testing.assert_allclose(ns.read(path).xyz_nm, xyz)
+
+    def struct(file: object) -> None:
+        file["minflux/pos"] = xyz.T  # type: ignore[index]
+        file["minflux/t"] = [[0.1, 0.2, 0.3]]  # type: ignore[index]
+        file["minflux/id"] = [[7, 7, 8]]  # type: ignore[index]
+
+    path = in_matlab_73(tmp_path / "struct.mat", struct)
+    assert ns.detect(path).name == "minflux-struct"
+    found = ns.read(path)
+    np.testing.assert_allclose(found.xyz_nm, xyz)
+    assert found.table["trace"].tolist() == [7, 7, 8]
+
+
+def test_headerless_minflux_is_recognised_by_metres_only(tmp_path: Path) -> None:
+    rows = [f"{i // 2},{0.1 * i:.3f},{1e-6 + i * 1e-7:e},{2e-6:e},{i * 1e-8:e}" for i in range(9)]
+    path = save(tmp_path, "\n".join([*rows, ""]))
+    assert ns.detect(path).name == "minflux-headerless"
+    np.testing.assert_allclose(ns.read(path).xyz_nm[1], [1100, 2000, 10])
+    rows = [f"{i},{0.1 * i:.3f},{i * 10},{2 * i},{i}" for i in range(9)]
+    with pytest.raises(ReadError, match="column names were expected"):
+        ns.read(save(tmp_path, "\n".join([*rows, ""])))

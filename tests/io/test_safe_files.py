@@ -149,6 +149,18 @@ def test_zip_links_doubles_and_many_files(tmp_path: Path) -> None:
         ns.read(many)
 
 
+def test_encrypted_zips_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "x [nm],y [nm]\n1,2\n")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 8] |= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ReadError, match="encrypted"):
+        ns.read(path)
+
+
 @pytest.mark.parametrize("kind", ["gz", "zip"])
 def test_packed_files_that_are_cut(tmp_path: Path, kind: str) -> None:
     text = "x [nm],y [nm]\n" + "".join(f"{i}.5,{i * 3}.25\n" for i in range(2000))

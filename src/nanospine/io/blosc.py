@@ -52,9 +52,10 @@ def decode_blosc(frame: bytes, largest: int, where: str) -> bytes:
     if flags & _COPIED:
         return frame[16 : 16 + n_bytes]
     if flags & _BITSHUFFLED or flags >> 5 not in _CODECS or block_size == 0:
+        found = "bit shuffling" if flags & _BITSHUFFLED else f"codec {flags >> 5}"
         raise ReadError(
-            f"{where}: is packed with Blosc codec {flags >> 5}, which is not read here. Save the "
-            "array with lz4, zlib or zstd."
+            f"{where}: is packed by Blosc with {found}, which is not read here. Save the array "
+            "with lz4, zlib or zstd and byte shuffling or none."
         )
     codec = _CODECS[flags >> 5]
     n_blocks = -(-n_bytes // block_size)

@@ -7,12 +7,13 @@ from nanospine.io.names import ALIASES, map_columns, plain_name
 from nanospine.io.registry import register
 from nanospine.io.safe_decode import npy_dtype, npy_from, npy_shape
 from nanospine.io.safe_files import Source
+from nanospine.io.safe_mat import is_mat, mat_names, mat_variables, rows_of
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
 from nanospine.io.text_layout import need_table, sniff
 from nanospine.io.units import parse_label
 
-__all__ = ["read_numpy_table", "read_text_table"]
+__all__ = ["read_mat_table", "read_numpy_table", "read_text_table"]
 
 
 def _recognise(source: Source) -> float:
@@ -77,4 +78,31 @@ def read_numpy_table(source: Source, options: ReadOptions) -> ReadTable:
     else:
         raise SchemaError(f"{where}: shape (n, 2) or (n, 3) was expected, found {array.shape}.")
     mapped = map_columns(fields, options, where)
+    return ReadTable(mapped.columns, mapped.notes, mapped.details)
+
+
+@register(
+    name="mat-table",
+    title="MATLAB columns (x, y, ...)",
+    suffixes=(".mat",),
+    recognise=lambda source: (
+        0.3
+        if is_mat(source)
+        and {"x", "y"} <= {ALIASES.get(plain_name(parse_label(n).name)) for n in mat_names(source)}
+        else 0.0
+    ),
+)
+def read_mat_table(source: Source, options: ReadOptions) -> ReadTable:
+    """Read variables of one length named x, y (z, ...) of a MATLAB file; units are asked for."""
+    arrays = {name: rows_of(values) for name, values in mat_variables(source).items()}
+    vectors = {name: values for name, values in arrays.items() if values is not None}
+    vectors = {name: values for name, values in vectors.items() if values.ndim == 1}
+    positions = [
+        len(values)
+        for name, values in vectors.items()
+        if ALIASES.get(plain_name(parse_label(name).name)) == "x"
+    ]
+    n = positions[0] if positions else 0
+    columns = {name: values for name, values in vectors.items() if len(values) == n}
+    mapped = map_columns(columns, options, source.path.name)
     return ReadTable(mapped.columns, mapped.notes, mapped.details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nanospine.io.safe_files import Source
 from nanospine.io.safe_mat import is_mat, mat_names, mat_variables, rows_of
 from nanospine.io.table import ReadOptions, ReadTable, drop_flat_z
 from nanospine.io.text_decode import parse
-from nanospine.io.text_layout import need_table
+from nanospine.io.text_layout import need_table, sniff
 from nanospine.io.units import length_factors
 
 __all__ = ["read_minflux_npz", "read_minflux_struct", "read_minflux_table"]
@@ -63,6 +64,60 @@ def read_minflux_table(source: Source, options: ReadOptions) -> ReadTable:
         columns["z_nm"] = columns["z_nm"] * options.z_scale
         notes.append(f"z scaled by {options.z_scale:g}; pyMINFLUX may have scaled it before")
     scale = options.z_scale if options.z_scale is not None else 1.0
+    return ReadTable(columns, notes, {"z_scale": scale})
+
+
+#: Columns of tables without a header, in metres, as analysis repositories publish them.
+_HEADERLESS = ("tid", "tim", "x", "y", "z")
+# No field of view is larger than this, and no nanometre or micrometre number is so small.
+_LARGEST_M = 1e-2
+
+
+def _recognise_headerless(source: Source) -> float:
+    table = sniff(source)
+    if table is None or table.has_header or len(table.names) != 5 or len(table.sample) < 3:
+        return 0.0
+    try:
+        rows = np.array([[float(cell) for cell in row] for row in table.sample])
+    except ValueError:
+        return 0.0
+    if rows.shape[1] != 5 or not np.isfinite(rows).all():
+        return 0.0
+    whole = bool((rows[:, 0] == np.rint(rows[:, 0])).all() and (rows[:, 0] >= 0).all())
+    metres = bool((np.abs(rows[:, 2:]) < _LARGEST_M).all() and (rows[:, 2:4] != 0).all())
+    return 0.6 if whole and metres and bool((np.diff(rows[:, 1]) != 0).any()) else 0.0
+
+
+@register(
+    name="minflux-headerless",
+    title="MINFLUX, table without header (tid, t, x, y, z in m)",
+    suffixes=(".csv", ".txt"),
+    recognise=_recognise_headerless,
+)
+def read_minflux_headerless(source: Source, options: ReadOptions) -> ReadTable:
+    """Read five columns tid, t, x, y, z in seconds and metres (or in `units`).
+
+    Recognised by whole ids and positions below 1 cm, which only metres can be.
+    """
+    where = source.path.name
+    table = need_table(source)
+    if table.has_header or len(table.names) != len(_HEADERLESS):
+        raise SchemaError(
+            f"{where}: five columns of numbers (tid, t, x, y, z) without a header were expected."
+        )
+    parsed = parse(source, replace(table, names=_HEADERLESS, has_header=True))
+    factors = length_factors(options.units or "m", options.pixel_size_nm, where)
+    scale = options.z_scale if options.z_scale is not None else 1.0
+    columns = apply_rules(parsed.columns, _RULES, options, where)
+    for name, factor in (
+        ("x_nm", factors[0]), ("y_nm", factors[1]), ("z_nm", factors[0] * scale),
+    ):  # fmt: skip
+        columns[name] = np.asarray(columns[name], dtype=np.float64) * factor
+    notes = [
+        *parsed.notes,
+        "no header: read as tid, t, x, y, z in s and m",
+    ]
+    drop_flat_z(columns, notes)
     return ReadTable(columns, notes, {"z_scale": scale})
 
 

@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from nanospine.core.errors import SchemaError
 from nanospine.core.files import atomic_path
 from nanospine.core.localizations import Localizations
 from nanospine.io.names import map_columns
 from nanospine.io.registry import register, register_writer
+from nanospine.io.safe_decode import json_from
 from nanospine.io.safe_files import Source
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
@@ -99,6 +101,36 @@ def read_thunderstorm(source: Source, options: ReadOptions) -> ReadTable:
     if "frame" in mapped.columns:
         details["frame_base"] = _frame_base(mapped.columns["frame"])
     return ReadTable(mapped.columns, [*parsed.notes, *notes, *mapped.notes], details)
+
+
+def _recognise_json(source: Source) -> float:
+    if source.kind != "text":
+        return 0.0
+    start = source.head[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return 0.95 if start.startswith(b"[") and re.search(rb'"x \[\w+\]"\s*:', start) else 0.0
+
+
+@register(
+    name="thunderstorm-json",
+    title="ThunderSTORM JSON",
+    suffixes=(".json",),
+    recognise=_recognise_json,
+)
+def read_thunderstorm_json(source: Source, options: ReadOptions) -> ReadTable:
+    """Read ThunderSTORM's JSON export: a list of molecules, labels as in the csv."""
+    where = source.path.name
+    found = json_from(source.read_bytes(), where)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise SchemaError(f"{where}: a list of molecules with labels and numbers was expected.")
+    names = list(found[0]) if found else ["x [nm]", "y [nm]"]
+    columns: dict[str, Any] = {}
+    for name in names:
+        try:
+            columns[name] = np.array([item.get(name, np.nan) for item in found], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise SchemaError(f'{where}: numbers were expected in "{name}".') from None
+    mapped = map_columns(columns, options, where)
+    return ReadTable(mapped.columns, mapped.notes)
 
 
 def _frame_base(frames: Any) -> int | None:

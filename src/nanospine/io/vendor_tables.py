@@ -31,7 +31,7 @@ _NIMOS = {
     suffixes=(".csv",),
     recognise=lambda source: (
         0.9
-        if {"channel", "frame", "photons"} <= (keys := label_keys(source))
+        if {"channel", "frame"} <= (keys := label_keys(source))
         and ({"xnm", "ynm"} <= keys or {"xpix", "ypix"} <= keys)
         and _has_parentheses(source)
         else 0.0
