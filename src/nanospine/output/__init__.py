@@ -1,0 +1,1 @@
+"""Pictures, meshes, tables and the report."""

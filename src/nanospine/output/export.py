@@ -1,0 +1,102 @@
+"""Meshes for other programs: coloured by spine type, their unit stated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from nanospine.core.colours import BACKGROUND_COLOUR, SHAFT_COLOUR, TYPE_COLOURS, rgb
+from nanospine.core.errors import WriteError
+from nanospine.core.files import atomic_path
+from nanospine.spines.model import SHAFT, Spines
+from nanospine.surface.envelope import Envelope
+from nanospine.version import __version__
+
+__all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh"]
+
+#: Formats that meshes are written in.
+MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off")
+
+_GLB_UNITS_PER_NM = 1e-3
+
+
+def vertex_colours(spines: Spines) -> npt.NDArray[np.float64]:
+    """Colour of each vertex of the envelope by the type of its spine, shape (n, 3), 0 to 1."""
+    palette = [rgb(TYPE_COLOURS[spine.type]) for spine in spines.spines]
+    table = np.stack([rgb(BACKGROUND_COLOUR), rgb(SHAFT_COLOUR), *palette])
+    # Labels are -2 elsewhere, -1 shaft, 0 ... spines; without a shaft all is "elsewhere"
+    return np.asarray(table[np.maximum(spines.vertex_spine, SHAFT - 1) + 2])
+
+
+def write_mesh(
+    thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLike[str]
+) -> None:
+    """Write a mesh, an envelope, or an envelope coloured by spine type.
+
+    PLY, STL, OBJ and OFF are in nanometres (PLY and OBJ say so in a comment). GLB viewers expect
+    objects of about the size of one unit: one unit is one micrometre there, which the file's
+    extras state.
+
+    Parameters
+    ----------
+    thing : trimesh.Trimesh, Envelope or Spines
+        Spines give the whole envelope with a colour per vertex; STL and OFF keep no colours.
+    path : path-like
+        The suffix chooses the format: .glb, .ply, .stl, .obj or .off.
+
+    Raises
+    ------
+    WriteError
+        When the suffix is none of these, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_mesh(trimesh.creation.icosphere(radius=100.0), f"{folder}/ball.ply")
+    ...     trimesh.load_mesh(f"{folder}/ball.ply").is_watertight
+    True
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in MESH_SUFFIXES:
+        raise WriteError(
+            f"{target}: meshes are written as {', '.join(MESH_SUFFIXES)}; found {suffix!r}."
+        )
+    mesh = _coloured(thing)
+    if suffix == ".glb":
+        mesh.apply_scale(_GLB_UNITS_PER_NM)
+        mesh.metadata = {"unit": "micrometre", "generator": f"nanospine {__version__}"}
+    data = mesh.export(file_type=suffix[1:])
+    content = data if isinstance(data, bytes) else str(data).encode()
+    note = f"nanospine {__version__}; unit nanometre"
+    if suffix == ".ply":
+        head, mark, rest = content.partition(b"\nelement vertex")
+        content = head + f"\ncomment {note}".encode() + mark + rest
+    elif suffix == ".obj":
+        content = f"# {note}\n".encode() + content
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def _coloured(thing: trimesh.Trimesh | Envelope | Spines) -> trimesh.Trimesh:
+    """A copy of the mesh with colours where they are known."""
+    if isinstance(thing, trimesh.Trimesh):
+        return thing.copy()
+    if isinstance(thing, Envelope):
+        colours = np.tile(rgb(SHAFT_COLOUR), (len(thing.mesh.vertices), 1))
+        mesh = thing.mesh
+    else:
+        colours = vertex_colours(thing)
+        found = thing.envelope
+        mesh = found if isinstance(found, trimesh.Trimesh) else found.mesh
+    with_alpha = np.column_stack([colours, np.ones(len(colours))])
+    return trimesh.Trimesh(
+        np.array(mesh.vertices), np.array(mesh.faces), process=False,
+        vertex_colors=np.round(with_alpha * 255).astype(np.uint8),
+    )  # fmt: skip

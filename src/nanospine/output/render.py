@@ -1,0 +1,215 @@
+"""The pictures of a run: the dendrite with its spines, and the profile of each neck."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS
+from nanospine.core.files import atomic_path
+from nanospine.output.export import vertex_colours
+from nanospine.output.raster import Camera, draw_mesh
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from nanospine.core.localizations import Localizations
+    from nanospine.spines.model import Spine, Spines
+
+__all__ = ["neck_profile_figure", "overview", "picture"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_WIDTH = 1500
+_MOST_POINTS = 200_000
+_TOP = np.eye(3)
+_SIDE = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
+
+def overview(
+    spines: Spines, locs: Localizations | None, path: str | os.PathLike[str]
+) -> None:
+    """Draw the envelope coloured by spine type, from above and from the side.
+
+    Spine numbers stand at the tips, rings and diameters at the constrictions, a scale bar in
+    micrometres below; the legend counts the types. Where there is no shaft, the envelope is
+    drawn with the localizations over it, coloured by height.
+
+    Parameters
+    ----------
+    spines : Spines
+    locs : Localizations, optional
+        Drawn only where no shaft was found.
+    path : path-like
+        PNG, SVG or PDF by suffix.
+    """
+    figure = picture(spines, locs)
+    _save(figure, path)
+
+
+def picture(spines: Spines, locs: Localizations | None = None, width: int = _WIDTH) -> Figure:
+    """Give the overview as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    mesh = spines.envelope if isinstance(spines.envelope, trimesh.Trimesh) else spines.envelope.mesh
+    # The long side of the field lies across the page
+    turn = _across(np.asarray(mesh.bounds))
+    cameras = [Camera.around(np.asarray(mesh.bounds), view @ turn, width) for view in (_TOP, _SIDE)]
+    heights = [camera.height for camera in cameras]
+    legend = 110
+    figure = Figure(figsize=(width / 100, (sum(heights) + legend) / 100), dpi=100)
+    bottom = 1.0
+    total = sum(heights) + legend
+    colours = vertex_colours(spines)
+    for camera, title in zip(cameras, ("from above", "from the side"), strict=True):
+        bottom -= camera.height / total
+        axes = figure.add_axes((0.0, bottom, 1.0, camera.height / total))
+        image = draw_mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces), colours, camera)
+        axes.imshow(image, extent=(0, camera.width, camera.height, 0), interpolation="none")
+        axes.set_axis_off()
+        axes.text(14, 30, title, fontsize=12, color="#444444")
+        if spines.shaft is None and locs is not None:
+            _draw_points(axes, locs, camera)
+        for spine in spines.spines:
+            _mark_spine(axes, spine, camera)
+        _scale_bar(axes, camera)
+        axes.set_xlim(0, camera.width)
+        axes.set_ylim(camera.height, 0)
+    _legend(figure, spines)
+    return figure
+
+
+def _across(bounds: FloatArray) -> FloatArray:
+    span = bounds[1] - bounds[0]
+    if span[1] > 1.3 * span[0]:
+        return np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    return np.eye(3)
+
+
+def _draw_points(axes: Axes, locs: Localizations, camera: Camera) -> None:
+    xyz = locs.xyz_nm
+    xyz = xyz[:: max(len(xyz) // _MOST_POINTS, 1)]
+    seen = camera.project(xyz)
+    axes.scatter(seen[:, 0], seen[:, 1], c=xyz[:, 2], s=2.0, cmap="viridis", linewidths=0, alpha=0.7)
+
+
+def _mark_spine(axes: Axes, spine: Spine, camera: Camera) -> None:
+    """Write the spine's number beside its tip; ring and diameter at its constriction."""
+    from matplotlib import patheffects
+
+    halo = [patheffects.withStroke(linewidth=3, foreground="white")]
+    line = camera.project(spine.centreline_nm)
+    tip, before = line[-1], line[max(len(line) // 2, 0)]
+    way = tip[:2] - before[:2]
+    way = way / max(float(np.linalg.norm(way)), 1e-6)
+    x, y = tip[:2] + 22 * way
+    axes.text(x, y, str(spine.id), fontsize=12, ha="center", va="center", weight="bold",
+              color="#222222", path_effects=halo)  # fmt: skip
+    found = spine.neck.constriction
+    if found is None:
+        return
+    arc = np.concatenate(
+        [[0.0], np.cumsum(np.linalg.norm(np.diff(spine.centreline_nm, axis=0), axis=1))]
+    )
+    place = np.array([np.interp(found.position_nm, arc, spine.centreline_nm[:, i]) for i in range(3)])
+    px, py = camera.project(place[None])[0, :2]
+    radius = max(found.diameter_nm / 2 / camera.nm_per_pixel, 3.0)
+    from matplotlib.patches import Circle
+
+    axes.add_patch(Circle((px, py), radius, fill=False, linewidth=1.4, color="black"))
+    # Beside the neck, to the right of the way up the spine
+    tx, ty = np.array([px, py]) + (radius + 24) * np.array([-way[1], way[0]])
+    axes.text(tx, ty, f"{found.diameter_nm:.0f}", fontsize=9.5, ha="center", va="center",
+              color="#111111", path_effects=halo)  # fmt: skip
+
+
+def _scale_bar(axes: Axes, camera: Camera) -> None:
+    """A bar of a round length of about a fifth of the picture's width."""
+    goal = 0.2 * camera.width * camera.nm_per_pixel
+    power = 10.0 ** np.floor(np.log10(goal))
+    length = float(max(step * power for step in (1, 2, 5) if step * power <= goal))
+    pixels = length / camera.nm_per_pixel
+    x, y = camera.width - 20 - pixels, camera.height - 16
+    axes.plot([x, x + pixels], [y, y], color="black", linewidth=4, solid_capstyle="butt")
+    axes.text(x + pixels / 2, y - 10, f"{length / 1000:g} µm", ha="center", va="bottom", fontsize=12)
+
+
+def _legend(figure: Figure, spines: Spines) -> None:
+    from matplotlib.patches import Patch
+
+    counts = spines.table["type"].value_counts()
+    handles: list[Any] = [
+        Patch(color=colour, label=f"{kind} ({int(counts.get(kind, 0))})")
+        for kind, colour in TYPE_COLOURS.items()
+    ]
+    if spines.shaft is not None:
+        handles.append(Patch(color=SHAFT_COLOUR, label="shaft"))
+        title = "numbers at rings: neck diameter in nm" if len(spines) else "no spine was found"
+    else:
+        title = "no shaft with spines was found"
+    figure.legend(handles=handles, loc="lower center", ncol=len(handles), frameon=False,
+                  fontsize=12, title=title)  # fmt: skip
+
+
+def neck_profile_figure(spine: Spine, path: str | os.PathLike[str]) -> None:
+    """Draw the diameter along one spine with its interval, and how many molecules support it.
+
+    Parameters
+    ----------
+    spine : Spine
+    path : path-like
+        PNG, SVG or PDF by suffix.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 5.0), dpi=100, layout="constrained")
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    neck = spine.neck
+    colour = TYPE_COLOURS[spine.type]
+    top.fill_between(neck.position_nm, neck.low_nm, neck.high_nm, color=colour, alpha=0.25,
+                     linewidth=0, label="95 % interval")  # fmt: skip
+    top.plot(neck.position_nm, neck.diameter_nm, color=colour, linewidth=2, label="diameter")
+    found = neck.constriction
+    if found is not None:
+        interval = ""
+        if np.isfinite(found.low_nm):
+            low, high = found.diameter_nm - found.low_nm, found.high_nm - found.diameter_nm
+            top.errorbar([found.position_nm], [found.diameter_nm], yerr=[[low], [high]],
+                         fmt="o", color="black", capsize=4, zorder=5)  # fmt: skip
+            interval = f" ({found.low_nm:.0f} to {found.high_nm:.0f})"
+        else:
+            top.plot([found.position_nm], [found.diameter_nm], "o", color="black", zorder=5)
+        top.annotate(f"{found.diameter_nm:.0f} nm{interval}", (found.position_nm, found.diameter_nm),
+                     xytext=(8, -16), textcoords="offset points", fontsize=11)  # fmt: skip
+    border = float(spine.row["neck_length_nm"])
+    length = float(spine.row["length_nm"])
+    if 0 < border < length:
+        top.axvline(border, color="#555555", linestyle="--", linewidth=1, label="neck | head")
+    top.set_ylabel("diameter (nm)")
+    top.set_ylim(bottom=0)
+    title = f"spine {spine.id}: {spine.type}"
+    if neck.reason:
+        title += f"\n{neck.reason}"
+    top.set_title(title, fontsize=11)
+    top.legend(frameon=False, fontsize=9)
+    below.step(neck.position_nm, neck.n_molecules, where="mid", color="#555555")
+    below.set_ylabel("molecules")
+    below.set_xlabel("distance from the shaft along the spine (nm)")
+    below.set_ylim(bottom=0)
+    for axes in (top, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    with atomic_path(Path(path)) as temporary:
+        figure.savefig(temporary)
