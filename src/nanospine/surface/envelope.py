@@ -108,7 +108,7 @@ def envelope(
     alpha_nm: float | Literal["auto"] = "auto",
     label: Label = "membrane",
     method: Method = "carve",
-    min_component_fraction: float = 0.01,
+    min_component_fraction: float = 0.002,
     components: Literal["large", "all"] = "large",
     fit: bool = True,
     progress: Progress | None = None,
@@ -120,8 +120,9 @@ def envelope(
     locs_or_xyz : Localizations or array_like, shape (n, 3)
         Positions in nanometres.
     alpha_nm : float or "auto"
-        Radius of the sphere that rolls in from outside and carves away what it reaches. Gaps in
-        the label that are smaller than it stay closed, necks of gaps wider than twice it open.
+        Radius of the sphere that rolls in from outside and carves away what it reaches: gaps in
+        the label narrower than twice this stay closed. "auto" reads it from the gaps of the data
+        (:func:`nanospine.surface.choice.choose_alpha` states the rule).
     label : {"membrane", "filled"}
         Whether the localizations lie on the membrane or fill the volume.
     method : {"carve", "convex-hull"}
@@ -162,10 +163,11 @@ def envelope(
     report(progress, "carving", 0.6)
     depth = carving_depth(triangulation)
     curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
-    used = np.inf
-    if method == "carve":
-        used = choose_alpha(depth, label=label) if alpha_nm == "auto" else float(alpha_nm)
     notes: list[str] = []
+    used = np.inf if alpha_nm == "auto" or method == "convex-hull" else float(alpha_nm)
+    if method == "carve" and alpha_nm == "auto":
+        used, note = choose_alpha(depth, label=label, noise_nm=_noise_nm(locs_or_xyz))
+        notes += [note] if note else []
     inside = _kept_inside(
         triangulation, depth, used, 0.0 if components == "all" else min_component_fraction, notes
     )
@@ -252,6 +254,15 @@ def _positions(
             "Give the z column (or data of a 3-D method)."
         )
     return points, tuple(getattr(locs_or_xyz, "history", ()))
+
+
+def _noise_nm(locs_or_xyz: Localizations | npt.ArrayLike) -> float | None:
+    """Root mean square of the median precisions of the axes that are known; None without any."""
+    precision = getattr(locs_or_xyz, "precision_nm", None)
+    if precision is None or len(precision) == 0:
+        return None
+    known = ~np.isnan(precision).any(axis=0)
+    return float(np.sqrt(np.mean(np.median(precision[:, known], axis=0) ** 2)))
 
 
 def _triangulation(points: FloatArray) -> Delaunay:

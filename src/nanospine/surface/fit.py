@@ -19,6 +19,8 @@ IntArray = npt.NDArray[np.int64]
 _SHRINK, _GROW = 0.5, -0.53
 # Cotangent weight of an edge of a regular triangulation.
 _REGULAR = 0.58
+# Least averaging length over the noise.
+_OVER_NOISE = 1.5
 
 
 def smooth(vertices: FloatArray, faces: IntArray, sweeps: int) -> FloatArray:
@@ -91,7 +93,7 @@ def fit_to_membrane(
     points : ndarray, shape (n, 3)
         Localizations of the membrane, nanometres.
     length_nm : float
-        Length over which the offset is averaged.
+        Length over which the offset is averaged; at least 1.5 standard deviations of the noise.
     reach_nm : float
         Localizations farther from the surface than this do not count; it grows to three times
         the median distance where the noise is larger.
@@ -119,7 +121,10 @@ def fit_to_membrane(
         signed, face, weights = _feet(moved, faces, points)
         reach = max(reach_nm, 3.0 * float(np.median(np.abs(signed))))
         near = np.abs(signed) < reach
-        penalty = near.sum() / areas.sum() * length_nm**2 * laplacian
+        # A surface that bends within its own noise follows single localizations.
+        noise = 1.4826 * float(np.median(np.abs(signed - np.median(signed))))
+        length = max(length_nm, _OVER_NOISE * noise)
+        penalty = near.sum() / areas.sum() * length**2 * laplacian
         offset = _smooth_offset(signed[near], faces[face[near]], weights[near], penalty)
         moved = smooth(moved + offset[:, None] * normals, faces, sweeps)
     return moved

@@ -1,0 +1,202 @@
+"""Envelopes of planted shapes, and what must hold for every envelope."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import ConvexHull
+
+import nanospine as ns
+from nanospine.core.errors import GeometryError, TooFewPointsError
+from nanospine.surface.envelope import envelope
+
+
+def shell(n=2500, seed=0, radius=300.0, noise=10.0):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n, 3))
+    points *= radius / np.linalg.norm(points, axis=1, keepdims=True)
+    return points + rng.normal(0, noise, points.shape)
+
+
+def on_torus(n, major, minor, seed=0):
+    mesh = trimesh.creation.torus(major, minor, major_sections=64, minor_sections=32)
+    return np.asarray(trimesh.sample.sample_surface(mesh, n, seed=seed)[0]), mesh.volume
+
+
+@pytest.fixture(scope="module")
+def spine():
+    shape = ns.simulate.spine("mushroom", seed=1)
+    locs = ns.simulate.localize(shape, density_per_um2=1500, localizations_per_fluorophore=2)
+    return shape, locs, envelope(locs)
+
+
+def test_a_spine_comes_back_without_inflation(spine):
+    shape, _, wrapped = spine
+    assert wrapped.mesh.is_volume
+    assert wrapped.mesh.euler_number == 2
+    assert wrapped.n_components == 1
+    assert wrapped.volume_nm3 == pytest.approx(shape.mesh.volume, rel=0.02)
+    points = trimesh.sample.sample_surface(wrapped.mesh, 3000, seed=0)[0]
+    distance = shape.signed_distance_nm(points)
+    assert abs(distance.mean()) < 3
+    assert np.abs(distance).mean() < 6
+    assert np.quantile(np.abs(distance), 0.99) < 30
+
+
+def test_without_the_fit_noise_inflates_it(spine):
+    """Why the fit is the default."""
+    shape, locs, _ = spine
+    carved = envelope(locs, fit=False)
+    assert carved.mesh.is_volume
+    assert carved.volume_nm3 > 1.05 * shape.mesh.volume
+
+
+def test_a_filled_spine_comes_back():
+    shape = ns.simulate.spine("mushroom", seed=1)
+    locs = ns.simulate.localize(
+        shape, label="filled", density_per_um3=15_000, localizations_per_fluorophore=1
+    )
+    wrapped = envelope(locs, label="filled")
+    assert wrapped.mesh.is_volume
+    assert wrapped.mesh.euler_number == 2
+    assert wrapped.volume_nm3 == pytest.approx(shape.mesh.volume, rel=0.06)
+
+
+def test_a_torus_keeps_its_hole():
+    points, volume = on_torus(6000, 400, 120)
+    wrapped = envelope(points)
+    assert wrapped.mesh.euler_number == 0
+    assert wrapped.volume_nm3 == pytest.approx(volume, rel=0.02)
+
+
+def test_isolated_background_makes_no_bodies_and_no_spikes():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([shell(), rng.uniform(-900, 900, (250, 3))])
+    wrapped = envelope(points)
+    assert wrapped.n_components == 1
+    assert np.linalg.norm(wrapped.mesh.vertices, axis=1).max() < 360
+
+
+def test_two_bodies_stay_two_and_a_small_one_is_noted():
+    points = np.concatenate(
+        [shell(), shell(seed=1) + np.array([1500, 0, 0]), shell(150, 2, 25, 1) - 900]
+    )
+    wrapped = envelope(points)
+    assert wrapped.n_components == 2
+    assert any("left out" in note for note in wrapped.notes)
+    assert envelope(points, components="all").n_components >= 3
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.sampled_from([0.01, 1.0, 50.0]))
+def test_carving_follows_motion_and_scale(seed, scale):
+    rng = np.random.default_rng(seed)
+    points = shell(400, seed)
+    turn = trimesh.transformations.random_rotation_matrix(rng.uniform(size=3))[:3, :3]
+    one = envelope(points, fit=False)
+    two = envelope(scale * (points @ turn.T) + rng.uniform(-1e4, 1e4, 3) * scale, fit=False)
+    assert two.alpha_nm == pytest.approx(scale * one.alpha_nm, rel=1e-6)
+    assert two.volume_nm3 == pytest.approx(scale**3 * one.volume_nm3, rel=1e-4)
+    assert two.area_nm2 == pytest.approx(scale**2 * one.area_nm2, rel=1e-3)
+
+
+def test_order_and_duplicates_change_nothing():
+    points = shell(800)
+    one = envelope(points)
+    order = np.random.default_rng(0).permutation(800)
+    two = envelope(points[order])
+    assert two.volume_nm3 == pytest.approx(one.volume_nm3, rel=1e-9)
+    carved = envelope(points, fit=False)
+    again = envelope(np.concatenate([points, points[:300]]), fit=False)
+    assert again.volume_nm3 == pytest.approx(carved.volume_nm3, rel=1e-9)
+
+
+def test_volume_rises_with_alpha_up_to_the_hull():
+    points = shell(500)
+    hull = ConvexHull(points).volume
+    volumes = [
+        envelope(points, alpha_nm=alpha, fit=False, components="all").volume_nm3
+        for alpha in (60, 90, 150, 1e9)
+    ]
+    assert (np.diff(volumes) >= 0).all()
+    assert volumes[-1] == pytest.approx(hull)
+    assert envelope(points, method="convex-hull").volume_nm3 == pytest.approx(hull)
+
+
+def test_the_curve_is_the_volume_at_every_alpha():
+    points = shell(500)
+    wrapped = envelope(points)
+    row = wrapped.alpha_curve.iloc[150]
+    at = envelope(points, alpha_nm=row["alpha_nm"], fit=False, components="all")
+    assert at.volume_nm3 == pytest.approx(row["volume_nm3"], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["grid", "cube", "sphere"])
+def test_cospherical_and_coplanar_points_still_close(kind):
+    axis = np.arange(6.0) * 50
+    points = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
+    if kind == "cube":
+        points = points[((points == 0) | (points == 250)).any(axis=1)]
+    if kind == "sphere":
+        points = np.asarray(trimesh.creation.icosphere(3, radius=125).vertices)
+    wrapped = envelope(points)
+    assert wrapped.mesh.is_volume
+    raw = envelope(points, method="convex-hull")
+    assert raw.mesh.is_volume
+
+
+def test_localizations_bring_their_history():
+    locs = ns.from_arrays(shell(400), precision_nm=(10, 10, 10))
+    wrapped = envelope(locs)
+    assert [step["operation"] for step in wrapped.history] == ["from_arrays", "envelope"]
+    assert wrapped.alpha_nm >= 20
+    frame = wrapped.to_frame()
+    assert frame.loc[0, "volume_nm3"] == wrapped.volume_nm3
+
+
+def test_progress_is_told():
+    heard = []
+    envelope(shell(300), progress=lambda stage, fraction: heard.append((stage, fraction)))
+    assert heard[0] == ("triangulation", 0.0)
+    assert heard[-1] == ("surface", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("points", "error", "message"),
+    [
+        (np.random.default_rng(0).normal(size=(50, 2)), GeometryError, "2-D"),
+        (np.c_[np.random.default_rng(0).normal(size=(50, 2)), np.zeros(50)], GeometryError, "2-D"),
+        (np.eye(3), TooFewPointsError, "envelope: 3 points"),
+        (np.ones((90, 3)), GeometryError, "envelope: "),
+        (np.full((9, 3), np.nan), GeometryError, "not finite"),
+        (np.zeros(7), GeometryError, "shape"),
+    ],
+)
+def test_what_has_no_envelope_says_why(points, error, message):
+    with pytest.raises(error, match=message):
+        envelope(points)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"alpha_nm": -1},
+        {"alpha_nm": "big"},
+        {"alpha_nm": float("nan")},
+        {"label": "surface"},
+        {"method": "magic"},
+        {"components": "some"},
+        {"min_component_fraction": 2},
+    ],
+)
+def test_options_are_checked(option):
+    with pytest.raises(GeometryError, match=next(iter(option))):
+        envelope(shell(50), **option)
+
+
+def test_too_small_an_alpha_says_what_would_do():
+    with pytest.raises(GeometryError, match="smallest alpha"):
+        envelope(shell(50), alpha_nm=0.01)
