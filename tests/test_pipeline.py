@@ -180,10 +180,16 @@ def test_filters_and_channel_choose_what_is_wrapped(tmp_path: Path) -> None:
     assert any("'inner', 'outer' were taken together" in note for note in together.notes)
 
 
-def test_a_missing_precision_is_told(tmp_path: Path) -> None:
-    config = configuration(tmp_path / "unused.csv", tmp_path / "out")
-    found = analyse(ns.from_arrays(shell(500, 3000, 0)), config)
-    assert any("no localization precision" in note for note in found.notes)
+def test_without_an_axial_precision_no_neck_is_measured_and_a_note_says_so(table: Path) -> None:
+    locs = ns.read(table)
+    bare = locs.replace(table=locs.table.drop(columns="precision_z_nm"), operation="drop")
+    found = analyse(bare, configuration(table, table.parent / "unused"))
+    assert found.spines.table["neck_diameter_nm"].isna().all()
+    assert any("--precision-nm" in note for note in found.notes)
+    config = configuration(table, table.parent / "unused", spines={"precision_nm": [10, 10, 20]})
+    given = analyse(bare, config)
+    assert given.spines.table["neck_diameter_nm"].notna().all()
+    assert not any("--precision-nm" in note for note in given.notes)
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:

@@ -220,12 +220,6 @@ def analyse(
     notes += wrapped.notes
     asked = config.spines
     precision = asked.precision_nm
-    if precision is None and wrapped_locs.precision_nm is None:
-        notes.append(
-            "The table has no localization precision, so none is taken out of the neck diameters: "
-            "they are too large by about the precision. Give [spines] precision_nm "
-            "(command line: --precision-nm)."
-        )
     with _timed(timings, "spines"):
         from nanospine.spines.find import find_spines
 
@@ -242,6 +236,16 @@ def analyse(
             progress=progress,
         )
     notes += spines.notes
+    known = wrapped_locs.precision_nm
+    if (
+        len(spines)
+        and precision is None
+        and (known is None or not np.isfinite(known).any(axis=0).all())
+    ):
+        notes.append(
+            "The table has no localization precision on every axis, so no neck diameter could be "
+            "measured. Give [spines] precision_nm (command line: --precision-nm 10,10,20)."
+        )
     labelled = _with_spine_column(kept, rows, spines, wrapped)
     return Analysis(labelled, wrapped, spines, tuple(dict.fromkeys(notes)), timings)
 
