@@ -215,6 +215,23 @@ def child(start: int, stop: int, seed: int, progress: Path) -> None:
             print(fault, flush=True)  # noqa: T201
 
 
+def watch(command: list[str], progress: Path) -> tuple[int | None, str, str]:
+    """Run a child; end it when one case takes far longer than the alarm inside allows."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=2)
+            except subprocess.TimeoutExpired:
+                if time.time() - progress.stat().st_mtime > 2 * SECONDS:
+                    process.kill()
+                    output, errors = process.communicate()
+                    return None, output, errors
+            else:
+                return process.returncode, output, errors
+
+
 def run(n: int, seed: int, first: int = 0) -> list[str]:
     """Attack with n cases in child processes; give the failures."""
     faults: list[str] = []
@@ -225,13 +242,15 @@ def run(n: int, seed: int, first: int = 0) -> list[str]:
             stop = min(start + BLOCK, first + n)
             command = [sys.executable, __file__, "--child", str(start), str(stop),
                        "--seed", str(seed), "--progress", str(progress)]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            faults += [line for line in done.stdout.splitlines() if line.strip()]
-            if done.returncode == 0:
+            progress.write_text(str(start))
+            code, output, errors = watch(command, progress)
+            faults += [line for line in output.splitlines() if line.strip()]
+            if code == 0:
                 start = stop
                 continue
-            at = int(progress.read_text()) if progress.exists() else start
-            faults.append(f"{at}: the process ended with {done.returncode}: {done.stderr[-300:]}")
+            at = int(progress.read_text() or start)
+            what = "hangs in a library" if code is None else f"the process ended with {code}"
+            faults.append(f"{at}: {what}: {errors[-300:]}")
             start = at + 1
     return faults
 

@@ -118,3 +118,23 @@ def test_cut_files_give_a_read_error(tmp_path: Path, part: int) -> None:
     path.write_bytes(data[: len(data) * part // 10])
     with pytest.raises(ReadError):
         ns.read(path, pixel_size_nm=100)
+
+
+@pytest.mark.parametrize("size", [0, 8, 2**64 - 16, 2**40])
+def test_a_damaged_heap_of_texts_is_refused_and_not_walked_for_ever(
+    tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "heap.hdf5"
+    with h5py.File(path, "w") as file:
+        file["locs"] = LOCS
+        file["metadata"] = '[{"Pixelsize": 100}]'
+    assert ns.read(path).xyz_nm[0, 0] == 100
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    free = data.index(b"\x00" * 8, heap + 32) // 8 * 8
+    while data[free : free + 8] != bytes(8) or int.from_bytes(data[free + 8 : free + 16]) == 0:
+        free += 8  # the free space: index 0, then its length
+    data[free + 8 : free + 16] = size.to_bytes(8, "little")
+    path.write_bytes(bytes(data))
+    with pytest.raises(ReadError, match="a heap of texts"):
+        ns.read(path)

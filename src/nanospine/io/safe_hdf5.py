@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError, UnsafeFileError
+from nanospine.io.hdf5_heaps import check_text_heaps
 from nanospine.io.safe_files import LIMITS, Source
 
 __all__ = ["Hdf5", "hdf5_names", "open_hdf5"]
@@ -30,10 +31,21 @@ _FAULTS = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError
 class Hdf5:
     """A checked view of an HDF5 file: names, arrays, texts and attributes by path."""
 
-    def __init__(self, file: h5py.File, where: str, size: int) -> None:
+    def __init__(self, file: h5py.File, source: Source) -> None:
         self._file = file
-        self.where = where
-        self._size = size
+        self._source = source
+        self.where = source.path.name
+        self._size = source.size
+        self._heaps_are_sound = False
+
+    def _check_heaps(self) -> None:
+        """Refuse a damaged heap of texts, in which the HDF5 library may walk in circles."""
+        if not self._heaps_are_sound:
+            sizes = self._file.id.get_create_plist().get_sizes()
+            if tuple(sizes) != (8, 8):
+                raise ReadError(f"{self.where}: HDF5 addresses of {sizes} bytes are not read.")
+            check_text_heaps(self._source)
+            self._heaps_are_sound = True
 
     def _node(self, path: str) -> Any:
         """Walk to a path component by component through hard links only."""
@@ -117,6 +129,7 @@ class Hdf5:
         node = self._dataset(path)
         if h5py.check_string_dtype(node.dtype) is None or node.size != 1:
             return None
+        self._check_heaps()
         try:
             value = node[()] if node.shape == () else node[(0,) * node.ndim]
         except _FAULTS as error:
@@ -135,8 +148,10 @@ class Hdf5:
             if held.get_storage_size() > _LONGEST_TEXT:
                 return None
             dtype = held.dtype
-            if dtype.hasobject and h5py.check_string_dtype(dtype) is None:
-                return None
+            if dtype.hasobject:
+                if h5py.check_string_dtype(dtype) is None:
+                    return None
+                self._check_heaps()
             value = node.attrs[name]
         except _FAULTS:
             return None
@@ -204,7 +219,7 @@ def open_hdf5(source: Source) -> Iterator[Hdf5]:
                 "damaged."
             ) from None
         try:
-            yield Hdf5(file, source.path.name, source.size)
+            yield Hdf5(file, source)
         finally:
             file.close()
 
