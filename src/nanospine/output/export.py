@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +32,7 @@ def vertex_colours(spines: Spines) -> npt.NDArray[np.float64]:
     return np.asarray(table[np.maximum(spines.vertex_spine, SHAFT - 1) + 2])
 
 
-def write_mesh(
-    thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLike[str]
-) -> None:
+def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLike[str]) -> None:
     """Write a mesh, an envelope, or an envelope coloured by spine type.
 
     PLY, STL, OBJ and OFF are in nanometres (PLY and OBJ say so in a comment). GLB viewers expect

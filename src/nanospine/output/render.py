@@ -32,9 +32,7 @@ _TOP = np.eye(3)
 _SIDE = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
-def overview(
-    spines: Spines, locs: Localizations | None, path: str | os.PathLike[str]
-) -> None:
+def overview(spines: Spines, locs: Localizations | None, path: str | os.PathLike[str]) -> None:
     """Draw the envelope coloured by spine type, from above and from the side.
 
     Spine numbers stand at the tips, rings and diameters at the constrictions, a scale bar in
@@ -96,7 +94,9 @@ def _draw_points(axes: Axes, locs: Localizations, camera: Camera) -> None:
     xyz = locs.xyz_nm
     xyz = xyz[:: max(len(xyz) // _MOST_POINTS, 1)]
     seen = camera.project(xyz)
-    axes.scatter(seen[:, 0], seen[:, 1], c=xyz[:, 2], s=2.0, cmap="viridis", linewidths=0, alpha=0.7)
+    axes.scatter(
+        seen[:, 0], seen[:, 1], c=xyz[:, 2], s=2.0, cmap="viridis", linewidths=0, alpha=0.7
+    )
 
 
 def _mark_spine(axes: Axes, spine: Spine, camera: Camera) -> None:
@@ -117,7 +117,9 @@ def _mark_spine(axes: Axes, spine: Spine, camera: Camera) -> None:
     arc = np.concatenate(
         [[0.0], np.cumsum(np.linalg.norm(np.diff(spine.centreline_nm, axis=0), axis=1))]
     )
-    place = np.array([np.interp(found.position_nm, arc, spine.centreline_nm[:, i]) for i in range(3)])
+    place = np.array(
+        [np.interp(found.position_nm, arc, spine.centreline_nm[:, i]) for i in range(3)]
+    )
     px, py = camera.project(place[None])[0, :2]
     radius = max(found.diameter_nm / 2 / camera.nm_per_pixel, 3.0)
     from matplotlib.patches import Circle
@@ -137,7 +139,9 @@ def _scale_bar(axes: Axes, camera: Camera) -> None:
     pixels = length / camera.nm_per_pixel
     x, y = camera.width - 20 - pixels, camera.height - 16
     axes.plot([x, x + pixels], [y, y], color="black", linewidth=4, solid_capstyle="butt")
-    axes.text(x + pixels / 2, y - 10, f"{length / 1000:g} µm", ha="center", va="bottom", fontsize=12)
+    axes.text(
+        x + pixels / 2, y - 10, f"{length / 1000:g} µm", ha="center", va="bottom", fontsize=12
+    )
 
 
 def _legend(figure: Figure, spines: Spines) -> None:
