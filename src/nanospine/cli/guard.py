@@ -62,13 +62,9 @@ def _guarded(*, debug: bool) -> Iterator[None]:
         )
     except OSError as error:
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}.", EXIT_INPUT, debug)
-    except RuntimeError as error:
-        # Exit and Abort of the command-line library are RuntimeErrors that mean what they say.
-        if type(error).__module__.partition(".")[0] in ("typer", "click"):
-            raise
-        _bug(error, debug)
     # The last line of defence: whatever it is, the user gets a sentence, not a traceback.
     except Exception as error:
+        # Exit, Abort and UsageError of the command-line library mean what they say.
         if type(error).__module__.partition(".")[0] in ("typer", "click"):
             raise
         _bug(error, debug)
