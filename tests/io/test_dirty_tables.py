@@ -69,6 +69,18 @@ CLEAN = {
     "columns_in_another_order": (
         "frame,y [nm],x [nm]\n" + "".join(f"{f},{y},{x}\n" for x, y, f in ROWS)
     ).encode(),
+    "excel_separator_line": ("sep=;\n" + table(";")).encode(),
+    "units_in_the_second_row": (
+        "x;y;frame\nnm;nm;\n" + "".join(f"{x};{y};{f}\n" for x, y, f in ROWS)
+    ).encode(),
+    "joined_units": ("xnm,ynm,frame\n" + "".join(f"{x},{y},{f}\n" for x, y, f in ROWS)).encode(),
+    "blanks_behind_the_last_row": (table() + "   ").encode(),
+    "end_mark_of_dos": table(newline="\r\n").encode() + b"\x1a",
+    "latin1_far_behind_the_head": (
+        "x [nm],y [nm],frame,remark\n"
+        + "".join(f"{x},{y},{f},{'a' * 30000}\n" for x, y, f in ROWS[:2])
+        + "{},{},{},\xb5\n".format(*ROWS[2])
+    ).encode("latin-1"),
     "frame_as_float": table().replace(",1\n", ",1.0\n").encode(),
 }  # fmt: skip
 

@@ -71,7 +71,8 @@ def kind_of(head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return "text"
     sample = head[:4096].split(b"\x00", 1)[0] if b"\x00" in head[:4096] else head[:4096]
-    control = sum(byte < 32 and byte not in b"\t\n\r\x0b\x0c" for byte in sample)
+    # 0x1a is the end mark that DOS programs write.
+    control = sum(byte < 32 and byte not in b"\t\n\r\x0b\x0c\x1a" for byte in sample)
     if len(sample) < min(16, len(head)) or control > 0:
         return "binary"
     return "text"

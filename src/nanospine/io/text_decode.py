@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import numpy as np
@@ -109,6 +109,9 @@ def parse(
             arrow = _read_arrow(source, table, types, limit)
             break
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
+            if "invalid UTF8" in str(error) and table.encoding == "utf-8":
+                table = replace(table, encoding="latin-1")
+                continue
             wrong_integer = _column_of(str(error))
             if wrong_integer is not None and types.get(wrong_integer) == pa.int64():
                 # The sample was whole by chance, or an id is written as 1.0 or left out.
@@ -152,8 +155,8 @@ def _usable_bytes(source: Source, table: TextTable) -> tuple[int | None, list[st
         return None, []
     start = tail.rfind(end) + 1
     line = tail[start:].decode(table.encoding, errors="replace")
-    if not line.strip():
-        return None, []
+    if not line.strip(" \t\x1a"):
+        return source.size - len(tail) + start, []  # blanks, or the end mark of DOS
     cells = cells_of(line, table.separator)
     n_expected = len(table.names)
     cut = len(cells) < n_expected

@@ -7,14 +7,17 @@ here (:mod:`nanospine.io.names`), and the numbers are decoded in :mod:`nanospine
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 
 from nanospine.core.errors import SchemaError
 from nanospine.io.cells import is_decimal_comma, is_number, is_plain_number
 from nanospine.io.safe_files import Source
+from nanospine.io.units import LENGTHS_NM, OTHER_UNITS, PIXELS
 
 __all__ = ["TextTable", "cells_of", "decode_head", "need_table", "sniff"]
 
+_EXCEL_SEPARATOR = re.compile(r'^"?sep=.{1,3}"?\s*$', re.IGNORECASE)
 _SAMPLE_ROWS = 40
 _LONGEST_HEADER = 8192
 
@@ -120,7 +123,8 @@ def _sniff(source: Source) -> TextTable | None:
 
 
 def _is_comment(line: str) -> bool:
-    return line.startswith(("#", "%", "//"))
+    # Excel writes a first line sep=; to tell itself the separator.
+    return line.startswith(("#", "%", "//")) or bool(_EXCEL_SEPARATOR.match(line))
 
 
 def _layout(
@@ -142,6 +146,11 @@ def _layout(
             notes.append("column names taken from the comment line above the data")
         else:
             header = [f"column {number + 1}" for number in range(len(header))]
+    if has_header and rows and _are_units(rows[0], len(header)):
+        header = [f"{name} [{unit.strip(' []()')}]" if unit.strip() else name
+                  for name, unit in zip(header, rows.pop(0), strict=True)]  # fmt: skip
+        skip += 1
+        notes.append("the second row holds the units")
     names = [_clean(name) for name in header]
     width = max((len(row) for row in rows[:5]), default=len(names))
     if width == len(names) + 1 and all(len(r) == width and not r[-1].strip() for r in rows[:5]):
@@ -156,6 +165,14 @@ def _layout(
         has_header=has_header, ignored=tuple(ignored), notes=tuple(notes),
         rewrite=separator == " " or "−" in flat,
     )  # fmt: skip
+
+
+def _are_units(row: list[str], width: int) -> bool:
+    """Tell whether a row below the header names units: nm, nm, photon, ..."""
+    cells = [cell.strip().strip("[]()").lower() for cell in row]
+    known = all(not cell or cell in LENGTHS_NM or cell in PIXELS or cell in OTHER_UNITS
+                for cell in cells)  # fmt: skip
+    return known and len(row) == width and any(c in LENGTHS_NM or c in PIXELS for c in cells)
 
 
 def _ignored(names: list[str], rows: list[list[str]], notes: list[str]) -> list[int]:

@@ -32,6 +32,7 @@ OTHER_UNITS = frozenset({
 })  # fmt: skip
 
 _BRACKET = re.compile(r"^(?P<name>.*?)[\s_]*[\[(]\s*(?P<unit>[^\[\]()]*?)\s*[\])]\s*$", re.DOTALL)
+_JOINED = re.compile(r"^(?P<name>[xyz])(?P<unit>nm|um|μm|px|pix|nano)$", re.IGNORECASE)
 _TAIL = re.compile(r"^(?P<name>.+?)[\s_\-.](?P<unit>[A-Za-zμÅå]+?)(?P<power>\^?2)?$")
 
 
@@ -63,6 +64,8 @@ def parse_label(label: str) -> Label:
     (Label(name='x', unit='nm', power=1), Label(name='x precision', unit='pix', power=1))
     >>> parse_label("y_um"), parse_label("uncertainty_xy")
     (Label(name='y', unit='um', power=1), Label(name='uncertainty_xy', unit=None, power=1))
+    >>> parse_label("xnm")
+    Label(name='x', unit='nm', power=1)
     >>> parse_label("var-x-nm2")
     Label(name='var-x', unit='nm', power=2)
     """
@@ -72,6 +75,10 @@ def parse_label(label: str) -> Label:
     if match is not None:
         unit, power = _unit_and_power(match["unit"])
         return Label(match["name"].strip().lower(), unit, power)
+    match = _JOINED.match(text)
+    if match is not None:
+        unit = match["unit"].lower()
+        return Label(match["name"].lower(), "nm" if unit == "nano" else unit)
     match = _TAIL.match(text)
     if match is not None:
         unit = match["unit"].lower()
