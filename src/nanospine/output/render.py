@@ -189,8 +189,9 @@ def neck_profile_figure(spine: Spine, path: str | os.PathLike[str]) -> None:
             interval = f" ({found.low_nm:.0f} to {found.high_nm:.0f})"
         else:
             top.plot([found.position_nm], [found.diameter_nm], "o", color="black", zorder=5)
-        top.annotate(f"{found.diameter_nm:.0f} nm{interval}", (found.position_nm, found.diameter_nm),
-                     xytext=(8, -16), textcoords="offset points", fontsize=11)  # fmt: skip
+        text = f"{found.diameter_nm:.0f} nm{interval}"
+        top.annotate(text, (found.position_nm, found.diameter_nm), xytext=(8, -16),
+                     textcoords="offset points", fontsize=11)  # fmt: skip
     border = float(spine.row["neck_length_nm"])
     length = float(spine.row["length_nm"])
     if 0 < border < length:

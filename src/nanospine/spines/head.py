@@ -178,7 +178,11 @@ def _section_diameter(
 
 
 def _connected(p: FloatArray, q: FloatArray) -> npt.NDArray[np.bool_]:
-    """Keep the loop nearest to the origin: a plane may cut a bent spine more than once."""
+    """Keep the closed loop nearest to the origin: a plane may cut a bent spine more than once.
+
+    Chains with loose ends come from the rim where the spine was cut off the shaft; they have no
+    area. Nothing is kept when no loop is closed.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -188,8 +192,13 @@ def _connected(p: FloatArray, q: FloatArray) -> npt.NDArray[np.bool_]:
     a, b = node[: len(p)], node[len(p) :]
     size = int(node.max()) + 1
     graph = coo_matrix((np.ones(len(a)), (a, b)), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
+    count, label = connected_components(graph, directed=False)
     loop = label[a]
-    distance = np.linalg.norm(p, axis=1)
-    nearest = [distance[loop == i].mean() for i in range(label.max() + 1)]
-    return np.asarray(loop == int(np.argmin(nearest)))
+    # Every node of a closed loop is where as many segments begin as end.
+    loose = np.bincount(a, minlength=size) != np.bincount(b, minlength=size)
+    closed = np.bincount(label, weights=loose, minlength=count) == 0
+    distance = np.where(closed[loop], np.linalg.norm(p, axis=1), np.inf)
+    nearest = np.array([distance[loop == i].min(initial=np.inf) for i in range(count)])
+    if not np.isfinite(nearest).any():
+        return np.zeros(len(p), dtype=bool)
+    return np.asarray(loop == int(nearest.argmin()))

@@ -22,6 +22,8 @@ __all__ = ["MeasureOptions", "SpinePoints", "measure_spine"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_LONGEST_CORNER_NM = 125.0
+
 
 @dataclass(frozen=True)
 class MeasureOptions:
@@ -120,7 +122,10 @@ def _centreline(
     farthest = np.argsort(protrusion.distance_nm[way])[-3:]
     tip = xyz[way][farthest].mean(axis=0)
     stand = _stand(levels.centre_nm[0], axes)
-    return surface_centreline_nm(levels, tip, stand.outward, base_nm), stand
+    # A short foot is the rounded corner between neck and shaft and belongs to the spine's length;
+    # a longer one is a swelling of the shaft.
+    foot = protrusion.foot_nm if protrusion.foot_nm <= _LONGEST_CORNER_NM else 0.0
+    return surface_centreline_nm(levels, tip, stand.outward, base_nm + foot), stand
 
 
 def _stand(base: FloatArray, axes: tuple[ShaftAxis, ...]) -> _Stand:
