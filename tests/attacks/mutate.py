@@ -46,7 +46,9 @@ def zoo() -> ModuleType:
     return module
 
 
-def corpus() -> list[tuple[str, bytes | dict[str, bytes], str, dict[str, object]]]:
+def corpus(
+    largest: int = LARGEST_SAMPLE,
+) -> list[tuple[str, bytes | dict[str, bytes], str, dict[str, object]]]:
     """Give (name, content, suffix, arguments): specimens of every format and the small samples."""
     result = []
     for name, make in sorted(zoo().MAKERS.items()):
@@ -58,7 +60,7 @@ def corpus() -> list[tuple[str, bytes | dict[str, bytes], str, dict[str, object]
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix not in (".md", ".yaml"):
                 data = path.read_bytes()
-                if len(data) <= LARGEST_SAMPLE and "zarr" not in str(path):
+                if len(data) <= largest and "zarr" not in str(path):
                     result.append((path.name, data, path.suffix, {"units": "nm"}))
     return result
 
@@ -194,10 +196,10 @@ def _too_slow(*_: object) -> None:
     raise TooSlow
 
 
-def child(start: int, stop: int, seed: int, progress: Path) -> None:
+def child(start: int, stop: int, seed: int, progress: Path, largest: int) -> None:
     """Run cases in this process under the limits; print what failed."""
     warnings.simplefilter("ignore")
-    samples = corpus()
+    samples = corpus(largest)
     attack(10**9, seed, samples)  # everything is imported before memory is limited
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
@@ -232,7 +234,7 @@ def watch(command: list[str], progress: Path) -> tuple[int | None, str, str]:
                 return process.returncode, output, errors
 
 
-def run(n: int, seed: int, first: int = 0) -> list[str]:
+def run(n: int, seed: int, first: int = 0, largest: int = LARGEST_SAMPLE) -> list[str]:
     """Attack with n cases in child processes; give the failures."""
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -241,7 +243,8 @@ def run(n: int, seed: int, first: int = 0) -> list[str]:
         while start < first + n:
             stop = min(start + BLOCK, first + n)
             command = [sys.executable, __file__, "--child", str(start), str(stop),
-                       "--seed", str(seed), "--progress", str(progress)]  # fmt: skip
+                       "--seed", str(seed), "--progress", str(progress),
+                       "--largest", str(largest)]  # fmt: skip
             progress.write_text(str(start))
             code, output, errors = watch(command, progress)
             faults += [line for line in output.splitlines() if line.strip()]
@@ -260,14 +263,15 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--largest", type=int, default=LARGEST_SAMPLE, help="bytes of a sample")
     parser.add_argument("--child", type=int, nargs=2)
     parser.add_argument("--progress", type=Path)
     options = parser.parse_args()
     if options.child:
-        child(*options.child, options.seed, options.progress)
+        child(*options.child, options.seed, options.progress, options.largest)
         return 0
     begin = time.perf_counter()
-    faults = run(options.n, options.seed, options.first)
+    faults = run(options.n, options.seed, options.first, options.largest)
     print("\n".join(faults))  # noqa: T201
     seconds = time.perf_counter() - begin
     print(  # noqa: T201
