@@ -16,6 +16,8 @@ __all__ = ["Across", "arc_length_nm", "look_across"]
 FloatArray = npt.NDArray[np.float64]
 
 _STEP_NM = 10.0
+# A centreline that jitters from step to step would make the neck look long and thin.
+_SMOOTHING_NM = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,8 @@ class Across:
         Offset from the centreline in the plane across it.
     covariance_nm2 : ndarray, shape (n, 3)
         Localization error in that plane: uu, uv, vv.
+    along_nm2 : ndarray, shape (n,)
+        Localization error along the centreline.
     length_nm : float
         Length of the centreline.
     """
@@ -37,6 +41,7 @@ class Across:
     position_nm: FloatArray
     uv_nm: FloatArray
     covariance_nm2: FloatArray
+    along_nm2: FloatArray
     length_nm: float
 
 
@@ -54,7 +59,7 @@ def look_across(xyz_nm: FloatArray, centreline_nm: FloatArray, precision_nm: Flo
     xyz_nm, precision_nm : ndarray, shape (n, 3)
     centreline_nm : ndarray, shape (k, 3)
     """
-    path = smooth_path(centreline_nm, _STEP_NM, 0.0)
+    path = smooth_path(centreline_nm, _STEP_NM, _SMOOTHING_NM)
     if len(path) < 2:
         raise GeometryError("centreline_nm: all points are equal; a line was expected.")
     tangent, normal, binormal = frames(path)
@@ -73,4 +78,7 @@ def look_across(xyz_nm: FloatArray, centreline_nm: FloatArray, precision_nm: Flo
         ],
         axis=1,
     )
-    return Across(arc[near] + along, np.stack([u, v], axis=1), covariance, float(arc[-1]))
+    lengthwise = (variance * tangent[near] ** 2).sum(axis=1)
+    return Across(
+        arc[near] + along, np.stack([u, v], axis=1), covariance, lengthwise, float(arc[-1])
+    )

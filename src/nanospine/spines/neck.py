@@ -7,27 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from nanospine.core.errors import GeometryError, SchemaError
 from nanospine.spines.centreline import Across, look_across
-from nanospine.spines.ring import fit_disc, fit_ring
+from nanospine.spines.molecules import Molecules, gather, siblings
+from nanospine.spines.tube import Tube, TubePoints, fit_tube, rough_radius
 
 __all__ = ["Constriction", "NeckProfile", "measure_neck"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_Z95 = 1.959964
-_ITERATIONS = 30
-_MOST_BACKGROUND = 0.2
-_LARGEST_RADIUS_NM = 900.0
-_ENOUGH_POINTS = 400
+_REACH_NM = 700.0
+_REPLICATES = 400
+# Molecules in the window of a position, below which the profile gives no number there.
+_LEAST_IN_WINDOW = 6
+# The neck is where the radius is below this many times the smallest: there it is fitted again,
+# with a stiffness of its own that the steep flanks of the head have no part in.
+_NECK_WIDENING = 1.2
+_NECK_MARGIN_NM = 0.0
+_SHORTEST_NECK_NM = 120.0
+# Standard error of log R at the constriction beyond which there is no number.
+_LARGEST_LOG_ERROR = 0.35
+# Part of the drop of the replicates' minimum that is added back (see _constriction).
+_EXCESS = 0.5
 
 
 @dataclass(frozen=True)
 class Constriction:
-    """The narrowest place of a neck: diameter with 95 % interval, and where it is, nm."""
+    """The narrowest place of a neck: diameter with 95 % interval, and where it is, nm.
+
+    `n_molecules` support it: those on the stretch of neck that is fitted as one.
+    """
 
     diameter_nm: float
     low_nm: float
@@ -75,18 +86,6 @@ class NeckProfile:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Points across a centreline, sorted along it, with the molecules they belong to."""
-
-    position: FloatArray
-    uv: FloatArray
-    covariance: FloatArray
-    molecule: IntArray
-    length: float
-    label: str
-
-
 def measure_neck(
     xyz_nm: npt.ArrayLike,
     centreline_nm: npt.ArrayLike,
@@ -96,45 +95,49 @@ def measure_neck(
     molecule: npt.ArrayLike | None = None,
     search: tuple[float, float] | None = None,
     step_nm: float = 20.0,
-    window_nm: float = 80.0,
-    min_molecules: int = 15,
+    window_nm: float = 60.0,
+    min_molecules: int = 30,
     seed: int = 0,
 ) -> NeckProfile:
     """Measure the diameter of a spine along its centreline on the localizations themselves.
 
-    At every step the localizations in a window of the centreline are projected on the plane
-    across it. A membrane label is a ring of radius R: each localization is a point anywhere on
-    it plus a Gaussian error with that localization's own precision; centre, R and a share of
-    uniform background are fitted by maximum likelihood. A filled label is a disc: R² = 2 (<rho²>
-    - error variance). The error is thereby taken out; the width of a blurred neck is not its
-    diameter. The 95 % interval rests on the scatter between molecules, not localizations.
+    A membrane label is a tube of radius R(s): each molecule lies anywhere on the circle across
+    the centreline, its localization is off by a Gaussian error with a precision of its own, and a
+    share of the localizations is uniform background. A filled label is a disc instead. Centre,
+    log R and background are smooth functions of the arc length s, fitted to all localizations
+    at once by penalised maximum likelihood; how stiff they are is estimated too. The width of a
+    blurred neck is larger than its diameter; here the error is part of the model, so the
+    diameter has it taken out. Localizations of one molecule are averaged first.
 
-    The constriction is the minimum of the profile within `search`. A minimum of noisy values is
-    too low; the expected excess, simulated with the profile's own errors, is added back.
+    Intervals come from a bootstrap over molecules, one Newton step from the fit, widened by what
+    stiff splines cannot follow. The constriction is the minimum of R between base and head,
+    fitted again on the neck alone; the amount by which a minimum of noisy values is too low is
+    estimated from the replicates and added back.
 
     Parameters
     ----------
     xyz_nm : array_like, shape (n, 3)
-        Localizations of one spine (others in the neighbourhood count as background).
+        Localizations of one spine; others in the neighbourhood count as background.
     centreline_nm : array_like, shape (k, 3)
-        From base to tip; need not be smooth or exact, the centre is fitted at each step.
+        From base to tip; need not be smooth or exact, the centre is fitted.
     precision_nm : array_like
         Standard deviation of a localization: one number, (3,), (n,) or (n, 3).
     label : {"membrane", "filled"}
     molecule : array_like of int, shape (n,), optional
         Molecule or trace of each localization; negative numbers are molecules of their own.
-        Without it, localizations closer together than their error are counted as one molecule
-        for the interval.
+        Without it the usual number of localizations to a molecule is estimated from their
+        distances, and intervals are widened accordingly.
     search : (float, float), optional
         Range of arc length in which the constriction is sought; by default from 10 % of the
-        length to the widest place of the farther 60 %.
-    step_nm, window_nm : float
-        Spacing of the profile and length of centreline that supports each value; the window
-        grows to twice its length where there are too few molecules.
+        length to the head.
+    step_nm : float
+        Spacing of the profile.
+    window_nm : float
+        Length of centreline in which `n_molecules` are counted at each position.
     min_molecules : int
-        Fewer than this in a window: no number is given there.
+        Fewer than this on the neck: it is not measurable.
     seed : int
-        For the correction of the minimum.
+        For the bootstrap.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def measure_neck(
     SchemaError
         When arrays have the wrong shape or hold numbers that are not finite.
     GeometryError
-        When the centreline is not a line, or a length is not positive.
+        When the centreline is not a line, the label is unknown or a length is not positive.
 
     Examples
     --------
@@ -157,31 +160,25 @@ def measure_neck(
     >>> xyz = np.column_stack([60 * np.cos(angle), 60 * np.sin(angle), z])
     >>> xyz += rng.normal(size=xyz.shape) * 15
     >>> profile = measure_neck(xyz, [[0, 0, 0], [0, 0, 600]], precision_nm=15)
-    >>> bool(abs(profile.constriction.diameter_nm - 120) < 8)
+    >>> bool(abs(profile.constriction.diameter_nm - 120) < 6)
     True
     """
     xyz, line, precision = _checked(xyz_nm, centreline_nm, precision_nm, step_nm, window_nm)
     if label not in ("membrane", "filled"):
         raise GeometryError(f'measure_neck: label must be "membrane" or "filled", found {label!r}.')
-    across = look_across(xyz, line, precision)
-    groups = _molecules(xyz, precision, molecule)
-    points = _sorted(across, groups, label)
-    if molecule is not None:
-        points = _averaged(points)
-    count = max(round(points.length / step_nm), 1) + 1
-    position = np.linspace(0.0, points.length, count)
-    fits = [_fit_at(points, s, window_nm, min_molecules) for s in position]
-    diameter = np.array([fit[0] for fit in fits])
-    error = np.array([fit[1] for fit in fits])
-    molecules = np.array([fit[2] for fit in fits], dtype=np.int64)
-    constriction, reason = _constriction(
-        points, position, diameter, error, molecules, search, window_nm, min_molecules, seed
-    )
-    low = np.maximum(diameter - _Z95 * error, 0.0)
-    return NeckProfile(
-        position, diameter, low, diameter + _Z95 * error, molecules,
-        constriction, constriction is not None, reason,
-    )  # fmt: skip
+    molecules = gather(xyz, precision, _numbered(molecule, len(xyz)))
+    across = look_across(molecules.xyz_nm, line, molecules.precision_nm)
+    position = np.linspace(0.0, across.length_nm, max(round(across.length_nm / step_nm), 1) + 1)
+    points, reach = _near(across, molecules, label == "filled")
+    support = _support(position, points, np.ones(len(points)), window_nm)
+    if points.weight.sum() < min_molecules:
+        reason = f"not measurable: {points.weight.sum():.0f} molecules, {min_molecules} are needed"
+        return _nothing(position, support, reason)
+    spine = _fit(points, reach, (0.0, across.length_nm), label == "filled")
+    if molecule is None:
+        points = points.weighted(1.0 / (1.0 + siblings(points, spine, seed)))
+        spine = _fit(points, reach, (0.0, across.length_nm), label == "filled")
+    return _profile(spine, position, search, (window_nm, min_molecules, seed))
 
 
 def _checked(
@@ -223,208 +220,177 @@ def _checked(
     return xyz, line, np.array(np.broadcast_to(given, (n, 3)))
 
 
-def _molecules(xyz: FloatArray, precision: FloatArray, molecule: npt.ArrayLike | None) -> IntArray:
-    """Number the molecules from 0; unknown ones are guessed from nearness."""
-    n = len(xyz)
-    if molecule is not None:
-        given = np.asarray(molecule)
-        if given.shape != (n,):
-            raise SchemaError(
-                f"measure_neck: molecule of shape ({n},) expected, found {given.shape}."
-            )
-        _, number = np.unique(given, return_inverse=True)
-        number = number.astype(np.int64)
-        alone = given < 0
-        number[alone] = number.max(initial=0) + 1 + np.arange(alone.sum())
-        return np.unique(number, return_inverse=True)[1].astype(np.int64)
-    number = np.full(n, -1, dtype=np.int64)
-    if n == 0:
-        return number
-    # Two localizations of one molecule differ by sqrt(2) sigma per axis.
-    scaled = xyz / np.maximum(np.median(precision, axis=0), 1.0)
-    neighbours = cKDTree(scaled).query_ball_point(scaled, 2.0)
-    count = 0
-    for i in range(n):
-        if number[i] < 0:
-            open_ = [j for j in neighbours[i] if number[j] < 0]
-            number[open_] = count
-            count += 1
+
+def _numbered(molecule: npt.ArrayLike | None, n: int) -> IntArray | None:
+    """Give molecules of their own to localizations whose number is negative."""
+    if molecule is None:
+        return None
+    given = np.asarray(molecule)
+    if given.shape != (n,):
+        raise SchemaError(f"measure_neck: molecule of shape ({n},) expected, found {given.shape}.")
+    _, number = np.unique(given, return_inverse=True)
+    number = number.astype(np.int64)
+    alone = given < 0
+    number[alone] = number.max(initial=0) + 1 + np.arange(alone.sum())
     return number
 
 
-def _sorted(across: Across, groups: IntArray, label: str) -> _Points:
-    order = np.argsort(across.position_nm, kind="stable")
-    return _Points(
-        across.position_nm[order], across.uv_nm[order], across.covariance_nm2[order],
-        groups[order], across.length_nm, label,
+def _near(across: Across, molecules: Molecules, filled: bool) -> tuple[TubePoints, FloatArray]:
+    """Keep the molecules beside the centreline, as far out as the tube may reach and a margin."""
+    kept = (across.position_nm >= 0) & (across.position_nm <= across.length_nm)
+    kept &= np.linalg.norm(across.uv_nm, axis=1) < _REACH_NM
+    points = TubePoints(
+        across.position_nm[kept], across.uv_nm[kept], across.covariance_nm2[kept],
+        across.along_nm2[kept], molecules.weight[kept],
     )  # fmt: skip
+    if len(points) == 0:
+        return points, np.zeros(0)
+    grid = np.linspace(0.0, across.length_nm, max(round(across.length_nm / 20.0), 2) + 1)
+    rough = rough_radius(points, grid, filled=filled, reach_nm=_REACH_NM)
+    radius = np.interp(points.position, grid, rough)
+    error = np.sqrt(points.covariance[:, [0, 2]].max(axis=1))
+    reach = 1.8 * radius + 4.0 * error + 40.0
+    inside = np.linalg.norm(points.uv, axis=1) < reach
+    return points.take(inside), np.column_stack([reach, radius])[inside]
 
 
-def _averaged(points: _Points) -> _Points:
-    """Average the localizations of each molecule: one point, its error divided by their number.
-
-    The blinks of one molecule are no evidence of where the rest of the ring is, but a tiny ring
-    through them would be very likely.
-    """
-    count = np.bincount(points.molecule).astype(np.float64)
-    mean = [
-        np.bincount(points.molecule, weights=values) / count
-        for values in (points.position, *points.uv.T)
-    ]
-    # The covariance of a mean of k values is their mean covariance over k.
-    covariance = [
-        np.bincount(points.molecule, weights=values) / count**2 for values in points.covariance.T
-    ]
-    order = np.argsort(mean[0], kind="stable")
-    return _Points(
-        mean[0][order], np.stack(mean[1:], axis=1)[order], np.stack(covariance, axis=1)[order],
-        np.arange(len(count))[order], points.length, points.label,
-    )  # fmt: skip
+def _fit(points: TubePoints, reach: FloatArray, span: tuple[float, float], filled: bool) -> Tube:
+    return fit_tube(
+        points, *span, reach[:, 1], np.zeros((len(points), 2)), reach[:, 0], filled=filled
+    )
 
 
-def _window(points: _Points, at: float, width: float) -> slice:
-    first, last = np.searchsorted(points.position, [at - width / 2, at + width / 2])
-    return slice(int(first), int(last))
+def _support(
+    position: FloatArray, points: TubePoints, on_shape: FloatArray, window_nm: float
+) -> IntArray:
+    """Molecules of the shape in a window around each position."""
+    near = np.abs(points.position[None] - position[:, None]) <= window_nm / 2
+    return np.rint(near @ (points.weight * on_shape)).astype(np.int64)
 
 
-def _fit_at(
-    points: _Points, at: float, width: float, min_molecules: int
-) -> tuple[float, float, int]:
-    """Diameter, its standard error and the molecules at one position; NaN with too few."""
-    for factor in (1.0, 1.5, 2.0):
-        part = _window(points, at, factor * width)
-        count = len(np.unique(points.molecule[part]))
-        if count >= min_molecules:
-            break
-    else:
-        return np.nan, np.nan, count
-    # A head holds thousands of localizations where hundreds fix its diameter to a nanometre.
-    chosen = np.arange(part.start, part.stop, max((part.stop - part.start) // _ENOUGH_POINTS, 1))
-    uv, covariance, molecule = points.uv[chosen], points.covariance[chosen], points.molecule[chosen]
-    # Localizations that may be one molecule share one vote.
-    _, group, size = np.unique(molecule, return_inverse=True, return_counts=True)
-    weight = 1.0 / size[group]
-    if points.label == "filled":
-        return (*_disc(uv, covariance, weight, molecule), count)
-    return (*_ring(uv, covariance, weight, molecule), count)
+def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfile:
+    empty = np.full(len(position), np.nan)
+    return NeckProfile(position, empty, empty.copy(), empty.copy(), support, None, False, reason)
 
 
-def _start(uv: FloatArray) -> FloatArray:
-    centre = np.median(uv, axis=0)
-    radius = float(np.median(np.linalg.norm(uv - centre, axis=1)))
-    return np.array([centre[0], centre[1], max(radius, 5.0), 0.05])
+def _profile(
+    spine: Tube,
+    position: FloatArray,
+    search: tuple[float, float] | None,
+    settings: tuple[float, int, int],
+) -> NeckProfile:
+    """Read the profile off the fit, and the constriction off a second fit of the neck alone."""
+    window_nm, min_molecules, seed = settings
+    support = _support(position, spine.points, spine.on_shape, window_nm)
+    known = support >= _LEAST_IN_WINDOW
+    diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
+    spread = np.exp(spine.replicates(position, _REPLICATES, seed))
+    ends = 2 * np.percentile(spread, [2.5, 97.5], axis=0)
+    low, high = np.where(known, ends, np.nan)
+    if not known.any():
+        return _nothing(position, support, _too_few(support, min_molecules, window_nm))
+    neck = _neck_range(position, diameter, search, spine.high)
+    if neck is None:
+        reason = "not measurable: no diameter between the base and the head"
+        return NeckProfile(position, diameter, low, high, support, None, False, reason)
+    tube = _refit(spine, neck)
+    constriction, reason = _constriction(tube, neck, min_molecules, seed)
+    on_neck = known & (position >= neck[0]) & (position <= neck[1])
+    if constriction is not None and on_neck.any():
+        diameter[on_neck] = 2 * tube.radius_nm(position[on_neck])
+        spread = np.exp(tube.replicates(position[on_neck], _REPLICATES, seed))
+        low[on_neck], high[on_neck] = 2 * np.percentile(spread, [2.5, 97.5], axis=0)
+    return NeckProfile(
+        position, diameter, low, high, support, constriction, constriction is not None, reason
+    )
 
 
-def _ring(
-    uv: FloatArray, covariance: FloatArray, weight: FloatArray, molecule: IntArray
-) -> tuple[float, float]:
-    start = _start(uv)
-    distance = np.linalg.norm(uv - start[:2], axis=1)
-    reach = float(min(distance.max() + 1.0, _LARGEST_RADIUS_NM))
-    inside = distance <= reach
-    fit, scores = fit_ring(
-        np.ascontiguousarray(uv), np.ascontiguousarray(covariance), weight * inside,
-        start, reach, _MOST_BACKGROUND, _ITERATIONS,
-    )  # fmt: skip
-    return 2 * float(fit[2]), 2 * _robust_error(scores[inside], molecule[inside])
+def _too_few(support: IntArray, min_molecules: int, window_nm: float) -> str:
+    return (
+        f"not measurable: at most {int(support.max(initial=0))} molecules in {window_nm:.0f} nm "
+        f"of centreline, {min_molecules} are needed on the neck"
+    )
 
 
-def _robust_error(scores: FloatArray, molecule: IntArray) -> float:
-    """Standard error of the last parameter: information by points, scatter by molecules."""
-    information = scores.T @ scores + 1e-12 * np.eye(scores.shape[1])
-    _, number = np.unique(molecule, return_inverse=True)
-    sums = np.stack([np.bincount(number, weights=s) for s in scores.T], axis=1)
-    scatter = sums.T @ sums
-    count = len(sums)
-    if count <= scores.shape[1]:
-        return float("nan")
-    try:
-        inverse = np.linalg.inv(information)
-    except np.linalg.LinAlgError:
-        return float("nan")
-    variance = float((inverse @ scatter @ inverse)[-1, -1])
-    # Never less than molecules would give if each were one independent localization
-    return float(np.sqrt(variance * count / (count - scores.shape[1])))
-
-
-def _disc(
-    uv: FloatArray, covariance: FloatArray, weight: FloatArray, molecule: IntArray
-) -> tuple[float, float]:
-    reach = 3.0 * float(np.median(np.linalg.norm(uv - np.median(uv, axis=0), axis=1))) + 10.0
-    fit, influence = fit_disc(uv, covariance, weight, reach)
-    _, number = np.unique(molecule, return_inverse=True)
-    sums = np.bincount(number, weights=influence)
-    return 2 * float(fit[2]), 2 * float(np.sqrt((sums**2).sum()))
-
-
-def _constriction(
-    points: _Points,
+def _neck_range(
     position: FloatArray,
     diameter: FloatArray,
-    error: FloatArray,
-    molecules: IntArray,
     search: tuple[float, float] | None,
-    window_nm: float,
-    min_molecules: int,
-    seed: int,
-) -> tuple[Constriction | None, str]:
-    """Find the minimum of the profile, correct its bias, or say why there is none."""
-    valid = np.isfinite(diameter) & np.isfinite(error)
-    if not valid.any():
-        return None, (
-            f"not measurable: at most {int(molecules.max(initial=0))} molecules in "
-            f"{2 * window_nm:.0f} nm of centreline, {min_molecules} are needed"
-        )
-    low, high = search if search is not None else _search_range(position, diameter, points.length)
-    within = valid & (position >= low) & (position <= high)
-    if not within.any():
-        return None, f"not measurable: no diameter between {low:.0f} and {high:.0f} nm"
-    missing = ~valid & (position >= low) & (position <= high)
-    if missing.sum() > 0.5 * (missing.sum() + within.sum()):
-        return None, "not measurable: more than half of the neck has too few molecules"
-    at = np.flatnonzero(within)
+    length: float,
+) -> tuple[float, float] | None:
+    """Find the stretch around the narrowest place that is not much wider than it."""
+    low, high = search if search is not None else _search_range(position, diameter, length)
+    at = np.flatnonzero(np.isfinite(diameter) & (position >= low) & (position <= high))
+    if len(at) == 0:
+        return None
     best = int(at[diameter[at].argmin()])
-    excess = _minimum_excess(
-        position[at], diameter[at], error[at], window_nm, np.random.default_rng(seed)
-    )
-    value = float(diameter[best]) + excess
-    spread = _Z95 * float(error[best])
-    reason = "part of the neck has too few molecules" if missing.any() else ""
-    return (
-        Constriction(
-            value, max(value - spread, 0.0), value + spread, float(position[best]),
-            int(molecules[best]),
-        ),
-        reason,
-    )  # fmt: skip
+    narrow = np.nan_to_num(diameter, nan=0.0) <= _NECK_WIDENING * diameter[best]
+    first = last = best
+    while first - 1 >= at[0] and narrow[first - 1]:
+        first -= 1
+    while last + 1 <= at[-1] and narrow[last + 1]:
+        last += 1
+    return float(position[first]), float(position[last])
 
 
-def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> tuple[float, float]:
+def _search_range(
+    position: FloatArray, diameter: FloatArray, length: float
+) -> tuple[float, float]:
     """From 10 % of the length to the widest place of the farther 60 %."""
     far = np.where(position >= 0.4 * length, diameter, np.nan)
     if not np.isfinite(far).any():
         return 0.1 * length, 0.9 * length
     widest = float(position[np.nanargmax(far)])
-    return 0.1 * length, max(widest, 0.5 * length)
+    return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
 
 
-def _minimum_excess(
-    position: FloatArray,
-    diameter: FloatArray,
-    error: FloatArray,
-    window_nm: float,
-    generator: np.random.Generator,
-) -> float:
-    """How much too low the minimum of a noisy profile is expected to be, nm.
+def _refit(spine: Tube, neck: tuple[float, float]) -> Tube:
+    """Fit the stretch of neck again, with a margin, from where the first fit left off."""
+    short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
+    low = max(neck[0] - _NECK_MARGIN_NM - short, spine.low)
+    high = min(neck[1] + _NECK_MARGIN_NM + short, spine.high)
+    here = (spine.points.position >= low) & (spine.points.position <= high)
+    points = spine.points.take(here)
+    radius, centre = spine.radius_nm(points.position), spine.centre_nm(points.position)
+    error = np.sqrt(points.covariance[:, [0, 2]].max(axis=1))
+    reach = 1.8 * radius + 4.0 * error + 40.0
+    points = TubePoints(
+        points.position, points.uv - centre, points.covariance, points.along, points.weight
+    )
+    inside = np.linalg.norm(points.uv, axis=1) < reach
+    points = points.take(inside)
+    return fit_tube(
+        points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
+        filled=spine.filled, even=True,
+    )  # fmt: skip
 
-    Noise with the profile's standard errors, correlated as far as windows overlap, is added to
-    the profile many times; the mean drop of its minimum is the excess.
-    """
-    if len(position) < 2:
-        return 0.0
-    gap = np.abs(position[:, None] - position[None])
-    overlap = np.maximum(1 - gap / window_nm, 0.0)
-    values, vectors = np.linalg.eigh(overlap)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    noise = generator.normal(size=(400, len(position))) @ root.T * error
-    return float(diameter.min() - (diameter + noise).min(axis=1).mean())
+
+def _constriction(
+    tube: Tube, neck: tuple[float, float], min_molecules: int, seed: int
+) -> tuple[Constriction | None, str]:
+    """Take the minimum of the refitted neck, correct its bias, or say why there is none."""
+    place = np.linspace(*neck, max(round((neck[1] - neck[0]) / 10.0), 0) + 1)
+    on_neck = (tube.points.position >= neck[0] - _NECK_MARGIN_NM) & (
+        tube.points.position <= neck[1] + _NECK_MARGIN_NM
+    )
+    count = round(float((tube.points.weight * tube.on_shape)[on_neck].sum()))
+    if count < min_molecules:
+        return None, (
+            f"not measurable: {count} molecules support the constriction, "
+            f"{min_molecules} are needed"
+        )
+    log_radius = np.log(tube.radius_nm(place))
+    replicates = tube.replicates(place, _REPLICATES, seed)
+    best = int(log_radius.argmin())
+    error = float(replicates[:, best].std())
+    if not error < _LARGEST_LOG_ERROR:
+        blur = np.sqrt(np.median(tube.points.covariance[:, [0, 2]].sum(axis=1) / 2))
+        return None, (
+            f"not measurable: the localization error across the neck ({blur:.0f} nm) leaves its "
+            f"diameter open by more than {_LARGEST_LOG_ERROR:.0%}"
+        )
+    excess = float(log_radius.min() - replicates.min(axis=1).mean())
+    found = float(log_radius[best]) + _EXCESS * excess
+    low, high = found - 1.96 * error, found + 1.96 * error
+    value, low, high = (2 * float(np.exp(v)) for v in (found, low, high))
+    return Constriction(value, low, high, float(place[best]), count), ""

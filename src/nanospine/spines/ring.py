@@ -1,172 +1,176 @@
-"""The most likely ring (membrane) or disc (filled) through noisy points in a plane."""
+"""Likelihood of noisy points on a ring (membrane) or in a disc (filled), point by point."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["fit_disc", "fit_ring"]
+__all__ = ["likelihood_terms"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_ARCS = 48
-_SETTLED_NM = 0.03
-# Localizations are never trusted to better than this: labels have a size, necks are not circles.
-_LEAST_SIGMA2 = 4.0
+# Localizations are never trusted to better than this variance, nm²: a neck is no perfect circle.
+_LEAST_VARIANCE = 1.0
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @njit(cache=True)
-def fit_ring(
+def _disc_mass(
+    du: float, dv: float, suu: float, suv: float, svv: float, radius: float
+) -> float:  # pragma: no cover - compiled
+    """Integral over a disc around 0 of a Gaussian centred at (du, dv), by one quadrature."""
+    half = 0.5 * (suu - svv)
+    root = math.sqrt(half * half + suv * suv)
+    mean = 0.5 * (suu + svv)
+    angle = 0.5 * math.atan2(suv, half)
+    c, s = math.cos(angle), math.sin(angle)
+    wide = math.sqrt(mean + root)
+    narrow = math.sqrt(max(mean - root, 1e-9))
+    a, b = c * du + s * dv, -s * du + c * dv
+    low, high = max(-radius, a - 5.0 * wide), min(radius, a + 5.0 * wide)
+    if low >= high:
+        return 1e-300
+    first, last = math.asin(low / radius), math.asin(high / radius)
+    total = 0.0
+    for j in range(_NODES.shape[0]):
+        phi = 0.5 * (last - first) * _NODES[j] + 0.5 * (last + first)
+        h = radius * math.cos(phi)
+        z = (radius * math.sin(phi) - a) / wide
+        inner = math.erf((h - b) / (1.4142135623730951 * narrow)) - math.erf(
+            (-h - b) / (1.4142135623730951 * narrow)
+        )
+        total += _WEIGHTS[j] * math.exp(-0.5 * z * z) * 0.5 * inner * h
+    return max(total * 0.5 * (last - first) / (wide * 2.5066282746310002), 1e-300)
+
+
+@njit(cache=True)
+def likelihood_terms(
     uv: FloatArray,
     covariance: FloatArray,
-    weight: FloatArray,
-    start: FloatArray,
-    reach: float,
-    background: float,
-    iterations: int,
-) -> tuple[FloatArray, FloatArray]:  # pragma: no cover - compiled
-    """Fit centre and radius of a ring by expectation maximisation.
+    centre: FloatArray,
+    radius: FloatArray,
+    share: FloatArray,
+    flat: FloatArray,
+    filled: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # pragma: no cover - compiled
+    """Log-likelihood of each point and its derivatives by centre and log radius.
 
-    A molecule sits anywhere on the ring; its localization is off by a Gaussian with a covariance
-    of its own; a share of the points is background, uniform in a disc of radius `reach`.
-    The ring is a mixture of 48 arcs, each a Gaussian half an arc wide along the ring.
+    A molecule sits anywhere on a ring of radius R (or in a disc); its localization is off by a
+    Gaussian error with a covariance of its own; with probability `share` it is background of
+    density `flat` instead. The ring is a mixture of 24 to 64 arcs, each a Gaussian half an arc
+    wide along the ring, drawn in so far that the second moment is R².
 
     Parameters
     ----------
-    uv, covariance, weight : ndarray, shape (n, 2), (n, 3), (n,)
-        Points, their error (uu, uv, vv), and how much each counts.
-    start : ndarray, shape (4,)
-        Centre u, v, radius, and background share to begin with.
-    reach, background : float
-        Radius of the disc that background fills, and the largest share it may take.
+    uv, covariance : ndarray, shape (n, 2), (n, 3)
+        Points in the plane and their error (uu, uv, vv).
+    centre, radius, share, flat : ndarray, shape (n, 2), (n,), (n,), (n,)
+        The model at the place of each point.
+    filled : bool
 
     Returns
     -------
-    fit : ndarray, shape (4,)
-        Centre u, v, radius, background share.
-    scores : ndarray, shape (n, 3)
-        Derivative of each point's log-likelihood by centre u, v and radius, at the fit.
+    log_likelihood : ndarray, shape (n,)
+    on_shape : ndarray, shape (n,)
+        Probability that the point is no background.
+    score : ndarray, shape (n, 3)
+        Derivatives of the log-likelihood by centre u, v and log R.
+    information : ndarray, shape (2, n, 6)
+        Minus its second derivatives (uu, uv, vv, ur, vr, rr): exact, and a version that is never
+        indefinite.
     """
     n = uv.shape[0]
-    cu, cv, radius, share = start[0], start[1], start[2], start[3]
-    scores = np.zeros((n, 3))
-    logs = np.empty(_ARCS)
-    flat = 1.0 / (np.pi * reach * reach)
-    settled = False
-    for iteration in range(iterations + 1):
-        last = settled or iteration == iterations
-        a = np.zeros((3, 3))
-        b = np.zeros(3)
-        taken = 0.0
-        total = 0.0
-        along = (0.5 * 2.0 * np.pi * radius / _ARCS) ** 2
-        for i in range(n):
-            if weight[i] <= 0.0:
+    value, on_shape = np.empty(n), np.empty(n)
+    score, information = np.zeros((n, 3)), np.zeros((2, n, 6))
+    logs, cs, sn = np.empty(64), np.empty(64), np.empty(64)
+    c6, m6 = np.empty(6), np.empty(6)
+    for i in range(n):
+        r = radius[i]
+        suu = covariance[i, 0] + _LEAST_VARIANCE
+        suv = covariance[i, 1]
+        svv = covariance[i, 2] + _LEAST_VARIANCE
+        least = math.sqrt(min(suu, svv))
+        arcs = 8 * min(max(int(r / least) + 1, 3), 8)
+        along = (math.pi * r / arcs) ** 2
+        drawn = r * (1.0 - 0.5 * (math.pi / arcs) ** 2)
+        du, dv = uv[i, 0] - centre[i, 0], uv[i, 1] - centre[i, 1]
+        highest = -1e300
+        for k in range(arcs):
+            angle = 2.0 * math.pi * k / arcs
+            c, s = math.cos(angle), math.sin(angle)
+            cs[k], sn[k] = c, s
+            a, b, d = suu + along * s * s, suv - along * s * c, svv + along * c * c
+            det = a * d - b * b
+            x, y = du - drawn * c, dv - drawn * s
+            logs[k] = -0.5 * (d * x * x - 2.0 * b * x * y + a * y * y) / det - 0.5 * math.log(det)
+            highest = max(highest, logs[k])
+        if highest < -300.0:  # so far off that only background can have put it there
+            value[i], on_shape[i] = math.log(share[i] * flat[i] + 1e-300), 0.0
+            continue
+        mass = 0.0
+        for k in range(arcs):
+            logs[k] = math.exp(logs[k] - highest) if logs[k] - highest > -40.0 else 0.0
+            mass += logs[k]
+        ring = mass * math.exp(highest) / (arcs * 2.0 * math.pi)
+        g0, g1, g2 = 0.0, 0.0, 0.0
+        c6[:] = 0.0
+        m6[:] = 0.0
+        if filled:
+            inside = _disc_mass(du, dv, suu, suv, svv, r)
+            if inside < 1e-200:
+                value[i], on_shape[i] = math.log(share[i] * flat[i] + 1e-300), 0.0
                 continue
-            highest = -1e300
-            for k in range(_ARCS):
-                angle = 2.0 * np.pi * k / _ARCS
-                c, s = np.cos(angle), np.sin(angle)
-                suu = covariance[i, 0] + _LEAST_SIGMA2 + along * s * s
-                suv = covariance[i, 1] - along * s * c
-                svv = covariance[i, 2] + _LEAST_SIGMA2 + along * c * c
-                det = suu * svv - suv * suv
-                du = uv[i, 0] - cu - radius * c
-                dv = uv[i, 1] - cv - radius * s
-                q = (svv * du * du - 2.0 * suv * du * dv + suu * dv * dv) / det
-                logs[k] = -0.5 * q - 0.5 * np.log(det)
-                highest = max(highest, logs[k])
-            mass = 0.0
-            for k in range(_ARCS):
-                mass += np.exp(logs[k] - highest)
-            on_ring = (1.0 - share) * mass * np.exp(highest) / (_ARCS * 2.0 * np.pi)
-            ring_part = on_ring / (on_ring + share * flat + 1e-300)
-            total += weight[i]
-            taken += weight[i] * ring_part
-            for k in range(_ARCS):
-                part = ring_part * np.exp(logs[k] - highest) / mass
-                if part < 1e-9:
+            edge = 2.0 * math.pi * r * ring / inside / mass
+            for k in range(arcs):
+                g0 += edge * logs[k] * cs[k]
+                g1 += edge * logs[k] * sn[k]
+                g2 += edge * logs[k]
+            g2 = r * g2 - 2.0
+            density = inside / (math.pi * r * r)
+        else:
+            density = ring
+            for k in range(arcs):
+                p = logs[k] / mass
+                if p < 1e-9:
                     continue
-                angle = 2.0 * np.pi * k / _ARCS
-                c, s = np.cos(angle), np.sin(angle)
-                suu = covariance[i, 0] + _LEAST_SIGMA2 + along * s * s
-                suv = covariance[i, 1] - along * s * c
-                svv = covariance[i, 2] + _LEAST_SIGMA2 + along * c * c
-                det = suu * svv - suv * suv
-                puu, puv, pvv = svv / det, -suv / det, suu / det
-                if last:
-                    du = uv[i, 0] - cu - radius * c
-                    dv = uv[i, 1] - cv - radius * s
-                    gu = part * (puu * du + puv * dv)
-                    gv = part * (puv * du + pvv * dv)
-                    scores[i, 0] += gu
-                    scores[i, 1] += gv
-                    scores[i, 2] += gu * c + gv * s
-                    continue
-                part *= weight[i]
-                pu = puu * c + puv * s
-                pv = puv * c + pvv * s
-                a[0, 0] += part * puu
-                a[0, 1] += part * puv
-                a[1, 1] += part * pvv
-                a[0, 2] += part * pu
-                a[1, 2] += part * pv
-                a[2, 2] += part * (c * pu + s * pv)
-                b[0] += part * (puu * uv[i, 0] + puv * uv[i, 1])
-                b[1] += part * (puv * uv[i, 0] + pvv * uv[i, 1])
-                b[2] += part * (pu * uv[i, 0] + pv * uv[i, 1])
-        if last or total <= 0.0:
-            break
-        a[1, 0], a[2, 0], a[2, 1] = a[0, 1], a[0, 2], a[1, 2]
-        for j in range(3):
-            a[j, j] += 1e-9
-        found = np.linalg.solve(a, b)
-        moved = abs(found[0] - cu) + abs(found[1] - cv) + abs(found[2] - radius)
-        settled = moved < _SETTLED_NM
-        cu, cv = found[0], found[1]
-        radius = min(max(found[2], 1.0), reach)
-        share = min(max(1.0 - taken / total, 0.001), background)
-    return np.array([cu, cv, radius, share]), scores
-
-
-def fit_disc(
-    uv: FloatArray, covariance: FloatArray, weight: FloatArray, reach: float
-) -> tuple[FloatArray, FloatArray]:
-    """Fit centre and radius of a filled disc by its second moment.
-
-    For points uniform in a disc of radius R, <rho²> = R²/2; the error of each localization adds
-    its trace. Points farther out than 1.15 R plus twice their error are background and left out,
-    until that changes nothing.
-
-    Returns
-    -------
-    fit : ndarray, shape (4,)
-        Centre u, v, radius, share left out.
-    influence : ndarray, shape (n,)
-        Change of the radius with the weight of each point, for its uncertainty.
-    """
-    noise = covariance[:, 0] + covariance[:, 2]
-    kept = (weight > 0) & (np.hypot(*uv.T) <= reach)
-    centre, radius = np.zeros(2), 0.0
-    for _ in range(25):
-        w = np.where(kept, weight, 0.0)
-        total = w.sum()
-        if total <= 0:
-            break
-        centre = (w[:, None] * uv).sum(axis=0) / total
-        square = ((uv - centre) ** 2).sum(axis=1)
-        # The mean is taken out of the same points: it eats one point's worth of variance.
-        count = max(float(total**2 / (w**2).sum()), 2.0)
-        moment = float((w * (square - noise)).sum() / total) * count / (count - 1)
-        radius = float(np.sqrt(max(2 * moment, 1.0)))
-        # 1.15: a uniform disc with its own noise keeps practically all of its points
-        now = (weight > 0) & (square <= (1.15 * radius + 2 * np.sqrt(noise / 2)) ** 2)
-        if (now == kept).all():
-            break
-        kept = now
-    w = np.where(kept, weight, 0.0)
-    square = ((uv - centre) ** 2).sum(axis=1)
-    influence = w * (2 * (square - noise) - radius**2) / (2 * max(radius, 1.0) * max(w.sum(), 1e-9))
-    left_out = 1 - float(w.sum() / max(float(weight.sum()), 1e-9))
-    return np.array([centre[0], centre[1], radius, left_out]), influence
+                c, s = cs[k], sn[k]
+                a, b, d = suu + along * s * s, suv - along * s * c, svv + along * c * c
+                det = a * d - b * b
+                x, y = du - drawn * c, dv - drawn * s
+                puu, puv, pvv = d / det, -b / det, a / det
+                hu, hv = puu * x + puv * y, puv * x + pvv * y
+                hr = drawn * (c * hu + s * hv)
+                qu, qv = drawn * (puu * c + puv * s), drawn * (puv * c + pvv * s)
+                g0 += p * hu
+                g1 += p * hv
+                g2 += p * hr
+                c6[0] += p * puu
+                c6[1] += p * puv
+                c6[2] += p * pvv
+                c6[3] += p * qu
+                c6[4] += p * qv
+                # R = exp(rho): the second derivative of R by rho adds -hr
+                c6[5] += p * drawn * (c * qu + s * qv)
+                m6[0] += p * hu * hu
+                m6[1] += p * hu * hv
+                m6[2] += p * hv * hv
+                m6[3] += p * hu * hr
+                m6[4] += p * hv * hr
+                m6[5] += p * (hr * hr + hr)
+        whole = (1.0 - share[i]) * density + share[i] * flat[i] + 1e-300
+        q = (1.0 - share[i]) * density / whole
+        value[i] = math.log(whole)
+        on_shape[i] = q
+        score[i, 0], score[i, 1], score[i, 2] = q * g0, q * g1, q * g2
+        outer = (g0 * g0, g0 * g1, g1 * g1, g0 * g2, g1 * g2, g2 * g2)
+        for j in range(6):
+            if filled:
+                information[0, i, j] = q * q * outer[j]
+                information[1, i, j] = q * outer[j]
+            else:
+                information[0, i, j] = q * (c6[j] - m6[j]) + q * q * outer[j]
+                information[1, i, j] = q * c6[j]
+    return value, on_shape, score, information

@@ -1,0 +1,401 @@
+"""The most likely tube through noisy points: a smooth centre and radius along a centreline.
+
+Strategy: the radius (its logarithm) and the offset of the centre are splines of the arc length.
+All points are used at once; how stiff the splines are is not a setting but estimated from the
+points (marginal likelihood, generalised Fellner-Schall step), so a straight even neck is
+measured with nearly all of its molecules, and a neck that flares keeps its shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.interpolate import BSpline
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import i0e
+
+from nanospine.spines.ring import likelihood_terms
+
+__all__ = ["Tube", "TubePoints", "fit_tube", "rough_radius"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_DEGREE = 3
+_MAX_STEPS = 40
+_LEAST_RADIUS_NM, _LARGEST_RADIUS_NM = 4.0, 900.0
+# The centre is expected within about this distance of the centreline that was given.
+_CENTRE_PRIOR_NM = 60.0
+_SHARE_STEP_NM, _SHARE_SMOOTHING_NM = 25.0, 80.0
+_USUAL_SHARE, _LARGEST_SHARE, _SHARE_PRIOR = 0.05, 0.7, 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class TubePoints:
+    """Points seen from a centreline.
+
+    Attributes
+    ----------
+    position : ndarray, shape (n,)
+        Arc length, nm.
+    uv : ndarray, shape (n, 2)
+        Offset across the centreline, nm.
+    covariance : ndarray, shape (n, 3)
+        Error across the centreline: uu, uv, vv, nm².
+    along : ndarray, shape (n,)
+        Error along the centreline, nm².
+    weight : ndarray, shape (n,)
+        How many independent molecules each point stands for.
+    """
+
+    position: FloatArray
+    uv: FloatArray
+    covariance: FloatArray
+    along: FloatArray
+    weight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def take(self, mask: npt.NDArray[np.bool_]) -> TubePoints:
+        """Keep some of the points."""
+        return TubePoints(
+            self.position[mask], self.uv[mask], self.covariance[mask], self.along[mask],
+            self.weight[mask],
+        )  # fmt: skip
+
+    def weighted(self, factor: float) -> TubePoints:
+        """Let every point count `factor` times what it did."""
+        return TubePoints(
+            self.position, self.uv, self.covariance, self.along, factor * self.weight
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Tube:
+    """A fitted tube: splines of centre and log radius, and what their errors are.
+
+    Attributes
+    ----------
+    low, high : float
+        Range of arc length, nm.
+    knots : ndarray
+        Knots of the cubic splines.
+    coefficients : ndarray, shape (3, k)
+        Of the centre's two offsets and of the log radius.
+    inverse : ndarray, shape (3 k, 3 k)
+        Inverse of information plus stiffness.
+    score : ndarray, shape (n, 3)
+        Derivative of each point's weighted log-likelihood, for the bootstrap.
+    on_shape : ndarray, shape (n,)
+        Probability of each point to be no background.
+    """
+
+    low: float
+    high: float
+    knots: FloatArray
+    coefficients: FloatArray
+    inverse: FloatArray
+    penalty: FloatArray
+    points: TubePoints
+    score: FloatArray
+    on_shape: FloatArray
+    filled: bool
+
+    def radius_nm(self, position: FloatArray) -> FloatArray:
+        """Radius at positions."""
+        return np.exp(_basis(position, self.low, self.high, self.knots) @ self.coefficients[2])
+
+    def centre_nm(self, position: FloatArray) -> FloatArray:
+        """Offset of the centre from the centreline, shape (n, 2)."""
+        basis = _basis(position, self.low, self.high, self.knots)
+        return np.stack([basis @ self.coefficients[0], basis @ self.coefficients[1]], axis=1)
+
+    def replicates(self, position: FloatArray, count: int, seed: int) -> FloatArray:
+        """Log radius at positions in bootstrap replicates, shape (count, n).
+
+        Molecules are drawn with replacement; each replicate is one Newton step from the fit. The
+        stiffness of the splines is a prior; its own uncertainty is drawn with it, so that the
+        spread covers what stiff splines cannot follow.
+        """
+        generator = np.random.default_rng(seed)
+        n, k = len(self.points), self.coefficients.shape[1]
+        basis = _basis(self.points.position, self.low, self.high, self.knots)
+        every = np.concatenate(
+            [(sparse.diags_array(s) @ basis).toarray() for s in self.score.T], axis=1
+        )
+        drawn = generator.multinomial(n, np.full(n, 1.0 / n), size=count) - 1.0
+        values, vectors = np.linalg.eigh(self.penalty)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        force = drawn @ every + generator.normal(size=(count, 3 * k)) @ root.T
+        moved = force @ self.inverse[:, 2 * k :]
+        at = _basis(position, self.low, self.high, self.knots)
+        return np.asarray((at @ (self.coefficients[2] + moved).T).T)
+
+
+def _basis(position: FloatArray, low: float, high: float, knots: FloatArray) -> sparse.csr_array:
+    inside = np.clip(position, low, np.nextafter(high, low))
+    return sparse.csr_array(BSpline.design_matrix(inside, knots, _DEGREE))
+
+
+def rough_radius(
+    points: TubePoints, grid: FloatArray, *, filled: bool, reach_nm: float
+) -> FloatArray:
+    """Radius at grid positions from coarse likelihoods and the smoothest path through them.
+
+    At each position the likelihood of some thirty radii is computed around the given
+    centreline, with a free share of background; a dynamic program then takes the path that is
+    likely and even. So a neighbour or the shaft near one end is not taken for the neck.
+    """
+    radii = np.geomspace(8.0, 0.8 * reach_nm, 32)
+    rho = np.linalg.norm(points.uv, axis=1)
+    kept = rho < reach_nm
+    rho, weight, position = rho[kept], points.weight[kept], points.position[kept]
+    variance = 0.5 * (points.covariance[kept, 0] + points.covariance[kept, 2]) + 15.0**2
+    parts = np.sqrt((np.arange(5) + 0.5) / 5) if filled else np.ones(1)
+    density = np.zeros((len(rho), len(radii)))
+    for part in parts:
+        r = radii * part
+        density += (
+            np.exp(-0.5 * (rho[:, None] - r) ** 2 / variance[:, None])
+            * i0e(rho[:, None] * r / variance[:, None])
+            / (2 * np.pi * variance[:, None] * len(parts))
+        )
+    flat = 1.0 / (np.pi * reach_nm**2)
+    logs = np.stack([np.log((1 - b) * density + b * flat) for b in (0.05, 0.3, 0.7)])
+    near = np.abs(position[None] - grid[:, None]) < 40.0
+    likelihood = (near[None] * weight) @ logs
+    likelihood = likelihood.max(axis=0)
+    change = np.log(radii)[:, None] - np.log(radii)[None]
+    step = float(grid[1] - grid[0]) if len(grid) > 1 else 1.0
+    cost = 0.5 * (change / (0.35 * np.sqrt(step / 40.0))) ** 2
+    best, back = likelihood[0], []
+    for row in likelihood[1:]:
+        through = best[None] - cost
+        back.append(through.argmax(axis=1))
+        best = through.max(axis=1) + row
+    path = [int(best.argmax())]
+    for choice in reversed(back):
+        path.append(int(choice[path[-1]]))
+    return np.asarray(radii[path[::-1]])
+
+
+@dataclass(eq=False)
+class _State:
+    """What the iteration of :func:`fit_tube` works on."""
+
+    theta: FloatArray
+    share: FloatArray
+    stiffness: FloatArray
+
+
+def fit_tube(
+    points: TubePoints,
+    low: float,
+    high: float,
+    start_radius: FloatArray,
+    start_centre: FloatArray,
+    reach: FloatArray,
+    *,
+    filled: bool,
+    knot_nm: float = 40.0,
+    even: bool = False,
+) -> Tube:
+    """Fit a tube by penalised maximum likelihood.
+
+    Parameters
+    ----------
+    points : TubePoints
+        Within [low, high].
+    low, high : float
+        Range of arc length, nm.
+    start_radius, start_centre : ndarray, shape (n,), (n, 2)
+        First guess at the place of each point.
+    reach : ndarray, shape (n,)
+        Radius of the disc that background fills around each point's place.
+    filled : bool
+    knot_nm : float
+        Distance of knots; finer than the shape needs, the stiffness does the smoothing.
+    even : bool
+        Begin with a tube that is nearly even, not with one that follows every knot.
+    """
+    spans = int(np.clip(np.ceil((high - low) / knot_nm), 2, 80))
+    width = (high - low) / spans
+    knots = low + width * np.arange(-_DEGREE, spans + _DEGREE + 1)
+    basis = _basis(points.position, low, high, knots)
+    k = spans + _DEGREE
+    penalties = _penalties(k)
+    state = _start(basis, penalties, start_radius, start_centre, points, even)
+    flat = 1.0 / (np.pi * reach**2)
+    outcome = _iterate(points, basis, penalties, state, flat, filled, (low, high))
+    terms, inverse, penalty = outcome
+    return Tube(
+        low, high, knots, state.theta.reshape(3, k), inverse, penalty, points,
+        terms[2] * points.weight[:, None], terms[1], filled,
+    )  # fmt: skip
+
+
+def _penalties(k: int) -> list[FloatArray]:
+    """Roughness of centre and log radius, per unit of stiffness, and their fixed ridge."""
+    second = np.diff(np.eye(k), 2, axis=0)
+    first = np.diff(np.eye(k), 1, axis=0)
+    bend, slope = second.T @ second, first.T @ first
+    return [bend, bend, slope]
+
+
+def _start(
+    basis: sparse.csr_array,
+    penalties: list[FloatArray],
+    radius: FloatArray,
+    centre: FloatArray,
+    points: TubePoints,
+    even: bool,
+) -> _State:
+    k = basis.shape[1]
+    gram = (basis.T @ basis).toarray() + 0.3 * penalties[0] + 1e-3 * np.eye(k)
+    target = np.stack([centre[:, 0], centre[:, 1], np.log(radius)], axis=1)
+    theta = np.linalg.solve(gram, basis.T @ target).T.ravel()
+    size = int(np.ceil(np.ptp(points.position) / _SHARE_STEP_NM)) + 2
+    # Second differences of about 8 nm of the centre and 0.15 of log R to begin with
+    rough = np.array([1 / 8.0**2, 1 / 0.15**2, 1 / 0.5**2])
+    stiffness = np.array([1.0, 1e4, 1e4]) if even else rough
+    return _State(theta, np.full(size, 2 * _USUAL_SHARE), stiffness)
+
+
+def _whole_penalty(penalties: list[FloatArray], stiffness: FloatArray) -> FloatArray:
+    k = len(penalties[0])
+    whole = np.zeros((3 * k, 3 * k))
+    centre = stiffness[0] * penalties[0] + np.eye(k) / _CENTRE_PRIOR_NM**2
+    whole[:k, :k] = centre
+    whole[k : 2 * k, k : 2 * k] = centre
+    whole[2 * k :, 2 * k :] = (
+        stiffness[1] * penalties[1] + stiffness[2] * penalties[2] + 1e-6 * np.eye(k)
+    )
+    return whole
+
+
+def _evaluate(
+    points: TubePoints,
+    basis: sparse.csr_array,
+    theta: FloatArray,
+    share: FloatArray,
+    flat: FloatArray,
+    filled: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    k = basis.shape[1]
+    centre = np.stack([basis @ theta[:k], basis @ theta[k : 2 * k]], axis=1)
+    radius = np.exp(
+        np.clip(basis @ theta[2 * k :], np.log(_LEAST_RADIUS_NM), np.log(_LARGEST_RADIUS_NM))
+    )
+    terms = likelihood_terms(points.uv, points.covariance, centre, radius, share, flat, filled)
+    return (terms[0], terms[1], terms[2], terms[3])
+
+
+def _assemble(
+    basis: sparse.csr_array, information: FloatArray, weight: FloatArray
+) -> FloatArray:
+    k = basis.shape[1]
+    whole = np.zeros((3 * k, 3 * k))
+    for number, (a, b) in enumerate(((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))):
+        scaled = sparse.diags_array(information[:, number] * weight) @ basis
+        block = (basis.T @ scaled).toarray()
+        whole[a * k : (a + 1) * k, b * k : (b + 1) * k] = block
+        whole[b * k : (b + 1) * k, a * k : (a + 1) * k] = block.T
+    return whole
+
+
+def _share_of(points: TubePoints, on_shape: FloatArray, low: float, size: int) -> FloatArray:
+    """Share of background along the centreline, smoothed, with a weak prior."""
+    place = np.clip(((points.position - low) / _SHARE_STEP_NM).astype(np.int64), 0, size - 1)
+    sigma = _SHARE_SMOOTHING_NM / _SHARE_STEP_NM
+    smooth = []
+    for values in (points.weight * (1 - on_shape), points.weight):
+        total = np.bincount(place, weights=values, minlength=size).astype(np.float64)
+        smooth.append(gaussian_filter1d(total, sigma, mode="nearest") * 2.5 * sigma)
+    share = (smooth[0] + _USUAL_SHARE * _SHARE_PRIOR) / (smooth[1] + _SHARE_PRIOR)
+    return np.asarray(np.clip(share, 0.002, _LARGEST_SHARE))
+
+
+def _iterate(
+    points: TubePoints,
+    basis: sparse.csr_array,
+    penalties: list[FloatArray],
+    state: _State,
+    flat: FloatArray,
+    filled: bool,
+    span: tuple[float, float],
+) -> tuple[tuple[FloatArray, ...], FloatArray, FloatArray]:
+    """Newton steps on the splines, with share and stiffness renewed in between."""
+    place = np.clip(
+        ((points.position - span[0]) / _SHARE_STEP_NM).astype(np.int64), 0, len(state.share) - 1
+    )
+    terms = _evaluate(points, basis, state.theta, state.share[place], flat, filled)
+    inverse = penalty = np.zeros((0, 0))
+    for step in range(_MAX_STEPS):
+        penalty = _whole_penalty(penalties, state.stiffness)
+        inverse = _inverse(basis, terms, points.weight, penalty)
+        gradient = np.concatenate(
+            [basis.T @ (points.weight * s) for s in terms[2].T]
+        ) - penalty @ state.theta
+        move = inverse @ gradient
+        move *= min(1.0, 1.0 / max(np.abs(move[2 * basis.shape[1] :]).max() / 0.4, 1e-9))
+        share = state.share[place]
+        before = points.weight @ terms[0] - 0.5 * state.theta @ penalty @ state.theta
+        for _ in range(6):
+            theta = state.theta + move
+            new = _evaluate(points, basis, theta, share, flat, filled)
+            after = points.weight @ new[0] - 0.5 * theta @ penalty @ theta
+            if after >= before - 1e-9 * abs(before):
+                break
+            move *= 0.4
+        state.theta = theta
+        old = state.stiffness
+        state.share = _share_of(points, new[1], span[0], len(state.share))
+        if step >= 2:
+            state.stiffness = _renewed(old, penalties, theta, inverse)
+        terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
+        settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
+        if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
+            break
+    penalty = _whole_penalty(penalties, state.stiffness)
+    return terms, _inverse(basis, terms, points.weight, penalty), penalty
+
+
+def _inverse(
+    basis: sparse.csr_array,
+    terms: tuple[FloatArray, ...],
+    weight: FloatArray,
+    penalty: FloatArray,
+) -> FloatArray:
+    """Invert information plus stiffness; fall back on the form that is always definite."""
+    for kind in (0, 1):
+        whole = _assemble(basis, terms[3][kind], weight) + penalty
+        try:
+            np.linalg.cholesky(whole)
+        except np.linalg.LinAlgError:
+            continue
+        return np.asarray(np.linalg.inv(whole))
+    return np.asarray(np.linalg.pinv(whole))
+
+
+def _renewed(
+    stiffness: FloatArray, penalties: list[FloatArray], theta: FloatArray, inverse: FloatArray
+) -> FloatArray:
+    """Fellner-Schall step of each stiffness (Wood and Fasiolo 2017, Biometrics 73:1071)."""
+    k = len(penalties[0])
+    u, v, r = theta[:k], theta[k : 2 * k], theta[2 * k :]
+    bend, slope = penalties[0], penalties[2]
+    new = stiffness.copy()
+    used = np.sum(inverse[:k, :k] * bend) + np.sum(inverse[k : 2 * k, k : 2 * k] * bend)
+    free = 2 * (k - 2) / stiffness[0] - used
+    rough = max(u @ bend @ u + v @ bend @ v, 1e-12)
+    new[0] = np.clip(stiffness[0] * max(free, 1e-12) / rough, 1e-4, 1e4)
+    whole = stiffness[1] * bend + stiffness[2] * slope + 1e-9 * np.eye(k)
+    prior = np.linalg.pinv(whole)
+    block = inverse[2 * k :, 2 * k :]
+    for i, penalty in ((1, bend), (2, slope)):
+        free = float(np.sum(prior * penalty) - np.sum(block * penalty))
+        new[i] = np.clip(stiffness[i] * max(free, 1e-12) / max(r @ penalty @ r, 1e-12), 1e-2, 1e7)
+    return np.clip(new, stiffness / 20, stiffness * 20)
