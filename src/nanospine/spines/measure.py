@@ -15,14 +15,14 @@ from nanospine.spines.levels import part_of, slice_levels, surface_centreline_nm
 from nanospine.spines.model import Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
 from nanospine.spines.shaft import ShaftAxis
-from nanospine.spines.split import Protrusion
+from nanospine.spines.split import Protrusion, heights_nm
 
 __all__ = ["MeasureOptions", "SpinePoints", "measure_spine"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_LONGEST_CORNER_NM = 125.0
+_HIGHEST_FOOT_NM = 500.0
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _centreline(
     farthest = np.argsort(protrusion.distance_nm[way])[-3:]
     tip = xyz[way][farthest].mean(axis=0)
     stand = _stand(levels.centre_nm[0], axes)
-    # A short foot is the rounded corner between neck and shaft and belongs to the spine's length;
-    # a longer one is a swelling of the shaft.
-    foot = protrusion.foot_nm if protrusion.foot_nm <= _LONGEST_CORNER_NM else 0.0
-    return surface_centreline_nm(levels, tip, stand.outward, base_nm + foot), stand
+    # The length counts from the shaft's smooth surface, whatever foot was trimmed for the split.
+    first = levels.centre_nm[:1]
+    foot = float(np.clip(heights_nm(first, axes)[0], base_nm, _HIGHEST_FOOT_NM))
+    return surface_centreline_nm(levels, tip, stand.outward, foot), stand
 
 
 def _stand(base: FloatArray, axes: tuple[ShaftAxis, ...]) -> _Stand:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,14 +33,11 @@ class Protrusion:
     heads : tuple of ndarray of int
         For each head the vertices (positions in `vertices`) nearer to its tip than to where it
         joins another head; one head for a spine that does not branch.
-    foot_nm : float
-        How far the base was moved up from the height at which the surface leaves the shaft.
     """
 
     vertices: IntArray
     distance_nm: FloatArray
     heads: tuple[IntArray, ...]
-    foot_nm: float = 0.0
 
 
 def edge_graph(mesh: trimesh.Trimesh) -> sparse.csr_matrix:
@@ -125,7 +122,6 @@ def _resolved(
     area: FloatArray,
     min_length_nm: float,
     join_nm: float,
-    foot_nm: float = 0.0,
 ) -> list[Protrusion]:
     """Separate the lobes of a patch; where a foot is trimmed, look again at what stands on it."""
     inner = graph[vertices][:, vertices]
@@ -133,7 +129,7 @@ def _resolved(
     for lobe in _lobes(inner, vertices, distance, min_length_nm, join_nm):
         cut = _foot_nm(lobe, area)
         if cut == 0.0:
-            result.append(replace(lobe, foot_nm=foot_nm))
+            result.append(lobe)
             continue
         keep = lobe.distance_nm >= cut
         rest, above = lobe.vertices[keep], lobe.distance_nm[keep] - cut
@@ -141,9 +137,7 @@ def _resolved(
         for i in range(count):
             mine = part == i
             if above[mine].max() >= min_length_nm:
-                result += _resolved(
-                    graph, rest[mine], above[mine], area, min_length_nm, join_nm, foot_nm + cut
-                )
+                result += _resolved(graph, rest[mine], above[mine], area, min_length_nm, join_nm)
     return result
 
 
