@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from nanospine.core.errors import GeometryError, SchemaError
-from nanospine.spines.centreline import Across, look_across
+from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.tube import Tube, TubePoints, fit_tube, rough_radius
 
@@ -24,8 +24,8 @@ _REPLICATES = 400
 _LEAST_IN_WINDOW = 6
 # The neck is where the radius is below this many times the smallest: there it is fitted again,
 # with a stiffness of its own that the steep flanks of the head have no part in.
-_NECK_WIDENING = 1.2
-_NECK_MARGIN_NM = 0.0
+_NECK_WIDENING = 1.15
+_NECK_SMOOTHING_NM = 30.0
 _SHORTEST_NECK_NM = 120.0
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
@@ -174,11 +174,26 @@ def measure_neck(
     if points.weight.sum() < min_molecules:
         reason = f"not measurable: {points.weight.sum():.0f} molecules, {min_molecules} are needed"
         return _nothing(position, support, reason)
-    spine = _fit(points, reach, (0.0, across.length_nm), label == "filled")
+    span = (0.0, across.length_nm)
+    spine = _fit(points, reach, span, label == "filled")
     if molecule is None:
-        points = points.weighted(1.0 / (1.0 + siblings(points, spine, seed)))
-        spine = _fit(points, reach, (0.0, across.length_nm), label == "filled")
-    return _profile(spine, position, search, (window_nm, min_molecules, seed))
+        scale = 1.0 / (1.0 + siblings(points, spine, seed))
+        molecules = replace(molecules, weight=scale * molecules.weight)
+        spine = _fit(points.weighted(scale), reach, span, label == "filled")
+    look = _Look(line, molecules, spine, window_nm, min_molecules, seed)
+    return _profile(look, position, search)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What the second look at the neck needs: the data, the first fit, the settings."""
+
+    line: FloatArray
+    molecules: Molecules
+    spine: Tube
+    window_nm: float
+    min_molecules: int
+    seed: int
 
 
 def _checked(
@@ -274,63 +289,71 @@ def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfil
 
 
 def _profile(
-    spine: Tube,
-    position: FloatArray,
-    search: tuple[float, float] | None,
-    settings: tuple[float, int, int],
+    look: _Look, position: FloatArray, search: tuple[float, float] | None
 ) -> NeckProfile:
     """Read the profile off the fit, and the constriction off a second fit of the neck alone."""
-    window_nm, min_molecules, seed = settings
-    support = _support(position, spine.points, spine.on_shape, window_nm)
+    spine = look.spine
+    support = _support(position, spine.points, spine.on_shape, look.window_nm)
     known = support >= _LEAST_IN_WINDOW
-    diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
-    spread = np.exp(spine.replicates(position, _REPLICATES, seed))
-    ends = 2 * np.percentile(spread, [2.5, 97.5], axis=0)
-    low, high = np.where(known, ends, np.nan)
     if not known.any():
-        return _nothing(position, support, _too_few(support, min_molecules, window_nm))
-    neck = _neck_range(position, diameter, search, spine.high)
+        return _nothing(position, support, _too_few(support, look))
+    replicates = spine.replicates(position, _REPLICATES, look.seed)
+    diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
+    ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
+    low, high = np.where(known, ends, np.nan)
+    neck = _neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
     if neck is None:
         reason = "not measurable: no diameter between the base and the head"
         return NeckProfile(position, diameter, low, high, support, None, False, reason)
-    tube = _refit(spine, neck)
-    constriction, reason = _constriction(tube, neck, min_molecules, seed)
+    tube = _refit(look, neck)
+    constriction, reason = _constriction(tube, neck, look)
     on_neck = known & (position >= neck[0]) & (position <= neck[1])
     if constriction is not None and on_neck.any():
         diameter[on_neck] = 2 * tube.radius_nm(position[on_neck])
-        spread = np.exp(tube.replicates(position[on_neck], _REPLICATES, seed))
-        low[on_neck], high[on_neck] = 2 * np.percentile(spread, [2.5, 97.5], axis=0)
+        replicates = tube.replicates(position[on_neck], _REPLICATES, look.seed)
+        low[on_neck], high[on_neck] = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     return NeckProfile(
         position, diameter, low, high, support, constriction, constriction is not None, reason
     )
 
 
-def _too_few(support: IntArray, min_molecules: int, window_nm: float) -> str:
+def _too_few(support: IntArray, look: _Look) -> str:
     return (
-        f"not measurable: at most {int(support.max(initial=0))} molecules in {window_nm:.0f} nm "
-        f"of centreline, {min_molecules} are needed on the neck"
+        f"not measurable: at most {int(support.max(initial=0))} molecules in "
+        f"{look.window_nm:.0f} nm of centreline, {look.min_molecules} are needed on the neck"
     )
 
 
 def _neck_range(
     position: FloatArray,
     diameter: FloatArray,
+    log_error: FloatArray,
     search: tuple[float, float] | None,
     length: float,
 ) -> tuple[float, float] | None:
-    """Find the stretch around the narrowest place that is not much wider than it."""
+    """Find the stretch around the narrowest place that is not much wider than it.
+
+    The profile is smoothed over 60 nm first, by the weight of its errors: a noisy dip is not the
+    narrowest place, and a noisy bump does not end the neck.
+    """
     low, high = search if search is not None else _search_range(position, diameter, length)
-    at = np.flatnonzero(np.isfinite(diameter) & (position >= low) & (position <= high))
+    known = np.isfinite(diameter)
+    at = np.flatnonzero(known & (position >= low) & (position <= high))
     if len(at) == 0:
         return None
-    best = int(at[diameter[at].argmin()])
-    narrow = np.nan_to_num(diameter, nan=0.0) <= _NECK_WIDENING * diameter[best]
+    weight = np.where(known, 1.0 / np.maximum(log_error, 1e-3) ** 2, 0.0)
+    near = np.exp(-0.5 * ((position[at, None] - position[None]) / _NECK_SMOOTHING_NM) ** 2) * weight
+    smooth = near @ np.log(np.where(known, diameter, 1.0)) / near.sum(axis=1)
+    best = int(smooth.argmin())
+    limit = smooth[best] + np.log(_NECK_WIDENING)
+    narrow = np.log(diameter[at]) - 2.0 * np.minimum(log_error[at], 0.1) <= limit
+    narrow &= smooth <= limit + np.log(_NECK_WIDENING) / 2
     first = last = best
-    while first - 1 >= at[0] and narrow[first - 1]:
+    while first > 0 and narrow[first - 1]:
         first -= 1
-    while last + 1 <= at[-1] and narrow[last + 1]:
+    while last + 1 < len(at) and narrow[last + 1]:
         last += 1
-    return float(position[first]), float(position[last])
+    return float(position[at[first]]), float(position[at[last]])
 
 
 def _search_range(
@@ -344,21 +367,26 @@ def _search_range(
     return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
 
 
-def _refit(spine: Tube, neck: tuple[float, float]) -> Tube:
-    """Fit the stretch of neck again, with a margin, from where the first fit left off."""
+def _refit(look: _Look, neck: tuple[float, float]) -> Tube:
+    """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
+    spine, molecules = look.spine, look.molecules
     short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
-    low = max(neck[0] - _NECK_MARGIN_NM - short, spine.low)
-    high = min(neck[1] + _NECK_MARGIN_NM + short, spine.high)
-    here = (spine.points.position >= low) & (spine.points.position <= high)
-    points = spine.points.take(here)
-    radius, centre = spine.radius_nm(points.position), spine.centre_nm(points.position)
-    error = np.sqrt(points.covariance[:, [0, 2]].max(axis=1))
+    low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
+    typical = float(np.median(spine.radius_nm(np.linspace(low, high, 9))))
+    moved, before = recentred(look.line, spine.centre_nm, low, high, max(60.0, 0.8 * typical))
+    across = look_across(molecules.xyz_nm, moved, molecules.precision_nm, smoothing_nm=0.0)
+    arc = np.linspace(0.0, across.length_nm, len(before))
+    # Positions stay those of the line that was given
+    position = before[0] + (across.position_nm - arc[0]) * np.ptp(before) / across.length_nm
+    inside = (position >= low) & (position <= high)
+    radius = spine.radius_nm(position)
+    error = np.sqrt(across.covariance_nm2[:, [0, 2]].max(axis=1))
     reach = 1.8 * radius + 4.0 * error + 40.0
+    inside &= np.linalg.norm(across.uv_nm, axis=1) < reach
     points = TubePoints(
-        points.position, points.uv - centre, points.covariance, points.along, points.weight
-    )
-    inside = np.linalg.norm(points.uv, axis=1) < reach
-    points = points.take(inside)
+        position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
+        across.along_nm2[inside], molecules.weight[inside],
+    )  # fmt: skip
     return fit_tube(
         points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
         filled=spine.filled, even=True,
@@ -366,21 +394,18 @@ def _refit(spine: Tube, neck: tuple[float, float]) -> Tube:
 
 
 def _constriction(
-    tube: Tube, neck: tuple[float, float], min_molecules: int, seed: int
+    tube: Tube, neck: tuple[float, float], look: _Look
 ) -> tuple[Constriction | None, str]:
     """Take the minimum of the refitted neck, correct its bias, or say why there is none."""
     place = np.linspace(*neck, max(round((neck[1] - neck[0]) / 10.0), 0) + 1)
-    on_neck = (tube.points.position >= neck[0] - _NECK_MARGIN_NM) & (
-        tube.points.position <= neck[1] + _NECK_MARGIN_NM
-    )
-    count = round(float((tube.points.weight * tube.on_shape)[on_neck].sum()))
-    if count < min_molecules:
+    count = round(float((tube.points.weight * tube.on_shape).sum()))
+    if count < look.min_molecules:
         return None, (
             f"not measurable: {count} molecules support the constriction, "
-            f"{min_molecules} are needed"
+            f"{look.min_molecules} are needed"
         )
     log_radius = np.log(tube.radius_nm(place))
-    replicates = tube.replicates(place, _REPLICATES, seed)
+    replicates = tube.replicates(place, _REPLICATES, look.seed)
     best = int(log_radius.argmin())
     error = float(replicates[:, best].std())
     if not error < _LARGEST_LOG_ERROR:
