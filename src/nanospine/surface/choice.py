@@ -79,7 +79,8 @@ def choose_alpha(
     if label == "membrane":
         note = (
             "The localizations enclose no hollow, as a well labelled membrane does: alpha is "
-            "chosen from their spacing. Is the label 'filled', or too sparse?"
+            "chosen from their spacing and the surface is not fitted to a membrane. Is the label "
+            "'filled' or too sparse, or does the field of view cut the dendrite open?"
         )
     return max(_OVER_PERCOLATION * percolation, least), note
 

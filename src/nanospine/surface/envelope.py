@@ -164,10 +164,12 @@ def envelope(
     depth = carving_depth(triangulation)
     curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
     notes: list[str] = []
-    used = np.inf if alpha_nm == "auto" or method == "convex-hull" else float(alpha_nm)
+    used, note = np.inf, None
     if method == "carve" and alpha_nm == "auto":
         used, note = choose_alpha(depth, label=label, noise_nm=_noise_nm(locs_or_xyz))
         notes += [note] if note else []
+    elif method == "carve":
+        used = float(alpha_nm)
     inside = _kept_inside(
         triangulation, depth, used, 0.0 if components == "all" else min_component_fraction, notes
     )
@@ -177,7 +179,8 @@ def envelope(
     )
     if fit and method == "carve":
         report(progress, "fit", 0.8)
-        vertices, faces = _fitted(vertices, faces, points, label, used)
+        # without a hollow there is no membrane to fit to
+        vertices, faces = _fitted(vertices, faces, points, "filled" if note else label, used)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     report(progress, "surface", 1.0)
     arguments = {
