@@ -12,6 +12,7 @@ notes the case it is at, so that the parent can name it and go on behind it.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import resource
@@ -213,6 +214,8 @@ def child(start: int, stop: int, seed: int, progress: Path, largest: int) -> Non
             fault = f"{number}: more than {SECONDS} s"
         finally:
             signal.alarm(0)
+        if number % 50 == 0:
+            gc.collect()  # where spoiled memory shows itself
         if fault is not None:
             print(fault, flush=True)  # noqa: T201
 

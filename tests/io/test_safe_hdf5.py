@@ -138,3 +138,19 @@ def test_a_damaged_heap_of_texts_is_refused_and_not_walked_for_ever(
     path.write_bytes(bytes(data))
     with pytest.raises(ReadError, match="a heap of texts"):
         ns.read(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "plain"),
+    [
+        ([("x", "f4"), ("pos", "f8", (3,)), ("name", "S4")], True),
+        ({"names": ["a", "b"], "formats": ["f16", "f8"], "offsets": [0, 8]}, False),
+        ({"names": ["a", "b"], "formats": ["f8", "f8"], "offsets": [0, 4]}, False),
+        ("f16", False),
+        ("c16", False),
+    ],
+)
+def test_types_that_overlap_or_outgrow_their_place_are_not_read(kind: object, plain: bool) -> None:
+    from nanospine.io.safe_hdf5 import _is_plain
+
+    assert _is_plain(np.dtype(kind)) is plain  # type: ignore[call-overload]

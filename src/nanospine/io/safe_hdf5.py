@@ -6,7 +6,7 @@ and declared sizes far beyond the file are refused (every component of a path is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,6 +113,11 @@ class Hdf5:
             raise UnsafeFileError(
                 f"{self.where}: {path} holds objects or references; numbers were expected."
             )
+        if not _is_plain(node.dtype) or node.dtype.itemsize != node.id.get_type().get_size():
+            raise ReadError(
+                f"{self.where}: {path} has a damaged or unusual type ({str(node.dtype)[:80]}); "
+                "numbers of 1 to 8 bytes and short texts were expected."
+            )
         if node.shape is None:
             return np.zeros(0, node.dtype)
         try:
@@ -152,6 +157,8 @@ class Hdf5:
                 if h5py.check_string_dtype(dtype) is None:
                     return None
                 self._check_heaps()
+            elif not _is_plain(dtype):
+                return None
             value = node.attrs[name]
         except _FAULTS:
             return None
@@ -199,6 +206,26 @@ class Hdf5:
                 f"{self.where}: {path} declares {declared} bytes in a file of {self._size} bytes; "
                 "that is refused."
             )
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a type is of plain numbers and texts whose fields do not overlap.
+
+    A damaged type can put a number of 16 bytes into a field of 8: the HDF5 library then writes
+    beyond the array, and the process dies later.
+    """
+    if dtype.subdtype is not None:
+        return _is_plain(dtype.base)
+    if dtype.names is None:
+        return dtype.kind in "SV" or (dtype.kind in "iufb" and dtype.itemsize <= 8)
+    fields: Mapping[str, Any] = dtype.fields or {}
+    end = 0
+    for name in sorted(dtype.names, key=lambda item: fields[item][1]):
+        kind, offset = fields[name][0], fields[name][1]
+        if offset < end or not _is_plain(kind):
+            return False
+        end = offset + kind.itemsize
+    return end <= dtype.itemsize
 
 
 def _as_text(value: Any) -> str:
