@@ -373,7 +373,7 @@ def _refit(look: _Look, neck: tuple[float, float]) -> Tube:
     short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
     low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
     typical = float(np.median(spine.radius_nm(np.linspace(low, high, 9))))
-    moved, before = recentred(look.line, spine.centre_nm, low, high, max(60.0, 0.8 * typical))
+    moved, before = recentred(look.line, spine.centre_nm, low, high, max(100.0, typical))
     across = look_across(molecules.xyz_nm, moved, molecules.precision_nm, smoothing_nm=0.0)
     arc = np.linspace(0.0, across.length_nm, len(before))
     # Positions stay those of the line that was given
