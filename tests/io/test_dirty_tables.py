@@ -217,6 +217,14 @@ def test_rows_without_a_position_are_dropped_and_counted(tmp_path: Path) -> None
     assert "4 of 6 rows dropped" in locs.history[-1]["notes"][0]
 
 
+def test_infinite_values_elsewhere_are_emptied_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "inf.csv"
+    path.write_text("x [nm],y [nm],chi2\n1,2,inf\n900,4,-inf\n50,4,3\n")
+    locs = ns.read(path)
+    assert locs.table["chi2"].isna().tolist() == [True, True, False]
+    assert "chi2: 2 values are infinite and were set to NaN" in locs.history[-1]["notes"]
+
+
 def test_header_only_gives_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "header.csv"
     path.write_text("x [nm],y [nm],z [nm]\n")

@@ -25,7 +25,7 @@ def test_elyra_half_width_and_footer(tmp_path: Path) -> None:
     header = "Index\tFirst Frame\tNumber Frames\tFrames Missing\tPosition X [nm]\tPosition Y [nm]" \
              "\tPrecision [nm]\tNumber Photons\tPSF half width [nm]\tChannel\tZ Slice"  # fmt: skip
     row = "1\t7\t3\t0\t100.5\t200.5\t9.5\t800\t117.741\t2\t1"
-    footer = "\x00\r\r\nVoxelSizeX : 0.0970873786 \xb5m\r\r\nROI List : \r\r\n"
+    footer = "\x00\r\r\nVoxelSizeX : 0.0970873786 \xb5m\r\r\nSizeX : 3200\r\r\nROI List : \r\r\n"
     path = save(tmp_path, f"{header}\r\n{row}\r\n{row}\r\n{footer}", "a.txt", "latin-1")
     locs = ns.read(path)
     assert len(locs) == 2
@@ -34,6 +34,7 @@ def test_elyra_half_width_and_footer(tmp_path: Path) -> None:
     assert (row_["frame"], row_["n_localizations"], row_["photons"]) == (7, 3, 800)
     assert locs.channels == ("2",)
     assert locs.history[-1]["arguments"]["VoxelSizeX"] == pytest.approx(0.0970873786)
+    assert locs.history[-1]["arguments"]["SizeX"] == 3200
 
 
 def test_oni_codi_variances_become_precisions(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def read_elyra(source: Source, options: ReadOptions) -> ReadTable:
             columns[f"{name}_y_nm"] = columns[f"{name}_x_nm"]
     details: dict[str, object] = {"frame_base": 1}
     for key in ("VoxelSizeX", "VoxelSizeY", "SizeX", "SizeY"):
-        match = re.search(key.encode() + rb"\s*:\s*([0-9.]+)", footer)
+        match = re.search(rb"\b" + key.encode() + rb"\s*:\s*([0-9.]+)", footer)
         if match:
             details[key] = float(match[1])
     return ReadTable(columns, [*parsed.notes, *notes], details)

@@ -89,6 +89,7 @@ def to_localizations(
             columns[name] = np.asarray(columns[name], dtype=np.float64)
     if not table.exact:
         columns = _drop_missing_positions(columns, notes)
+        _empty_infinities(columns, notes)
         _clean_precisions(columns, notes)
         _whole_numbers(columns)
         _check_extent(columns, where, notes, said=bool((arguments or {}).get("units")))
@@ -182,6 +183,17 @@ def _drop_missing_positions(columns: dict[str, Any], notes: list[str]) -> dict[s
         f"(first in row {int((~finite).argmax())}, counted from 0)"
     )
     return {name: values[finite] for name, values in columns.items()}
+
+
+def _empty_infinities(columns: dict[str, Any], notes: list[str]) -> None:
+    """Set infinite values to NaN: they mean that a program had none."""
+    for name, values in columns.items():
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and len(values):
+            infinite = np.isinf(values)
+            n_infinite = int(np.count_nonzero(infinite))
+            if n_infinite:
+                columns[name] = np.where(infinite, np.nan, values)
+                notes.append(f"{name}: {n_infinite} values are infinite and were set to NaN")
 
 
 def _clean_precisions(columns: dict[str, Any], notes: list[str]) -> None:
