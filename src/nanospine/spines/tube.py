@@ -26,6 +26,9 @@ FloatArray = npt.NDArray[np.float64]
 _DEGREE = 3
 # The centre does not bend away from its centreline by more than some 7 nm in 40 nm.
 _LEAST_STIFFNESS = 0.02
+# Of the log radius, by curvature and slope: in a first look anything, on a stretch of neck that
+# was chosen for being even no more than some 5 % from one knot to the next.
+_LEAST_FREE, _LEAST_EVEN = 1e-2, 400.0
 _MAX_STEPS = 40
 _LEAST_RADIUS_NM, _LARGEST_RADIUS_NM = 4.0, 900.0
 # The centre is expected within about this distance of the centreline that was given.
@@ -191,6 +194,7 @@ class _State:
     theta: FloatArray
     share: FloatArray
     stiffness: FloatArray
+    least: float
 
 
 def fit_tube(
@@ -302,7 +306,8 @@ def _start(
     # Second differences of about 4 nm of the centre and 0.15 of log R to begin with
     rough = np.array([1 / 4.0**2, 1 / 0.15**2, 1 / 0.5**2])
     stiffness = np.array([1.0, 1e4, 1e4]) if even else rough
-    return _State(theta, np.full(size, 2 * _USUAL_SHARE), stiffness)
+    least = _LEAST_EVEN if even else _LEAST_FREE
+    return _State(theta, np.full(size, 2 * _USUAL_SHARE), stiffness, least)
 
 
 def _whole_penalty(penalties: list[FloatArray], stiffness: FloatArray) -> FloatArray:
@@ -393,7 +398,7 @@ def _iterate(
         old = state.stiffness
         state.share = _share_of(points, new[1], span[0], len(state.share))
         if step >= 2:
-            state.stiffness = _renewed(old, penalties, theta, inverse)
+            state.stiffness = _renewed(old, penalties, theta, inverse, state.least)
         terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
         settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
         if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
@@ -420,7 +425,11 @@ def _inverse(
 
 
 def _renewed(
-    stiffness: FloatArray, penalties: list[FloatArray], theta: FloatArray, inverse: FloatArray
+    stiffness: FloatArray,
+    penalties: list[FloatArray],
+    theta: FloatArray,
+    inverse: FloatArray,
+    least: float,
 ) -> FloatArray:
     """Fellner-Schall step of each stiffness (Wood and Fasiolo 2017, Biometrics 73:1071)."""
     k = len(penalties[0])
@@ -436,5 +445,5 @@ def _renewed(
     block = inverse[2 * k :, 2 * k :]
     for i, penalty in ((1, bend), (2, slope)):
         free = float(np.sum(prior * penalty) - np.sum(block * penalty))
-        new[i] = np.clip(stiffness[i] * max(free, 1e-12) / max(r @ penalty @ r, 1e-12), 1e-2, 1e7)
+        new[i] = np.clip(stiffness[i] * max(free, 1e-12) / max(r @ penalty @ r, 1e-12), least, 1e7)
     return np.clip(new, stiffness / 20, stiffness * 20)
