@@ -1,26 +1,22 @@
-"""MATLAB files as nested dictionaries of arrays: v5/v7 through scipy, v7.3 through HDF5.
+"""MATLAB files as nested dictionaries of arrays: v5 to v7 by our own decoder, v7.3 through HDF5.
 
 Structs become dictionaries, numeric arrays keep MATLAB's orientation, text becomes str; objects,
-function handles and cells become None. Packed variables are unpacked and counted before scipy
-sees them, so that a bomb is refused.
+function handles and cells become None.
 """
 
 from __future__ import annotations
 
-import zlib
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
-from nanospine.core.errors import ReadError, UnsafeFileError
-from nanospine.io.safe_files import LIMITS, Source
+from nanospine.io.mat5 import mat5_names, mat5_variables
+from nanospine.io.safe_files import Source
 from nanospine.io.safe_hdf5 import Hdf5, hdf5_names, open_hdf5
 
 __all__ = ["is_mat", "mat_names", "mat_variables", "rows_of"]
 
-_COMPRESSED = 15
 _DEEPEST = 8
 
 
@@ -38,14 +34,7 @@ def mat_names(source: Source) -> set[str]:
     if source.kind != "mat5":
         return set()
     if "mat_names" not in source.memo:
-        try:
-            with source.open() as handle:
-                _count_unpacked(handle, source)
-                handle.seek(0)
-                found = {name for name, _shape, _kind in scipy.io.whosmat(handle)}
-        except Exception:  # noqa: BLE001 - damaged in one of many ways: it is not recognised
-            found = set()
-        source.memo["mat_names"] = found
+        source.memo["mat_names"] = mat5_names(source.read_bytes())
     names: set[str] = source.memo["mat_names"]
     return names
 
@@ -73,25 +62,7 @@ def mat_variables(
                 for name in names
                 if wanted is None or name in wanted
             }
-    with source.open() as handle:
-        _count_unpacked(handle, source)
-        handle.seek(0)
-        try:
-            found = scipy.io.loadmat(
-                handle,
-                variable_names=None if wanted is None else sorted(wanted),
-                struct_as_record=True,
-                squeeze_me=False,
-                chars_as_strings=True,
-            )
-        except Exception as error:
-            raise ReadError(
-                f"{source.path.name}: the MATLAB file cannot be decoded ({error}); it is cut short "
-                "or damaged."
-            ) from error
-    return {
-        name: _from_scipy(value, 0) for name, value in found.items() if not name.startswith("__")
-    }
+    return mat5_variables(source.read_bytes(), wanted, source.path.name)
 
 
 def rows_of(values: Any, n: int | None = None) -> npt.NDArray[Any] | None:
@@ -106,62 +77,6 @@ def rows_of(values: Any, n: int | None = None) -> npt.NDArray[Any] | None:
     if n is not None and values.ndim == 2 and values.shape[0] != n and values.shape[1] == n:
         return values.T
     return values
-
-
-def _count_unpacked(handle: IO[bytes], source: Source) -> None:
-    """Walk the top-level elements and unpack the packed ones within the budget."""
-    budget = LIMITS.allowed(source.size)
-    handle.seek(126)
-    order = ">" if handle.read(2) == b"MI" else "<"
-    position = 128
-    while position + 8 <= source.size:
-        handle.seek(position)
-        tag = np.frombuffer(handle.read(8), dtype=f"{order}u4")
-        kind, n_bytes = int(tag[0]), int(tag[1])
-        if kind == _COMPRESSED:
-            unpacker = zlib.decompressobj()
-            left = min(n_bytes, source.size - position - 8)
-            pending = b""
-            while left > 0 or pending:
-                if not pending:
-                    pending = handle.read(min(left, 1 << 20))
-                    left -= len(pending)
-                    if not pending:
-                        break
-                try:
-                    block = unpacker.decompress(pending, 1 << 20)
-                except zlib.error as error:
-                    raise ReadError(
-                        f"{source.path.name}: a packed variable is damaged ({error})."
-                    ) from None
-                budget -= len(block)
-                pending = unpacker.unconsumed_tail
-                if budget < 0:
-                    raise UnsafeFileError(
-                        f"{source.path.name}: its packed variables grow beyond the limit; this "
-                        "looks like a decompression bomb."
-                    )
-                if unpacker.eof:
-                    break
-        position += 8 + n_bytes
-
-
-def _from_scipy(value: Any, depth: int) -> Any:
-    if depth > _DEEPEST or not isinstance(value, np.ndarray):
-        return None
-    if value.dtype.names is not None:
-        if value.size != 1:
-            return [_struct(item, depth) for item in value.ravel()[:1000]]
-        return _struct(value.ravel()[0], depth)
-    if value.dtype.kind in "US":
-        return str(value.ravel()[0]) if value.size else ""
-    if value.dtype.kind in "iufb":
-        return value
-    return None
-
-
-def _struct(record: Any, depth: int) -> dict[str, Any]:
-    return {name: _from_scipy(record[name], depth + 1) for name in record.dtype.names or ()}
 
 
 def _from_hdf5(file: Hdf5, path: str, depth: int, only: tuple[str, ...] = ()) -> Any:
