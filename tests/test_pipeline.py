@@ -141,6 +141,7 @@ def test_a_crash_while_writing_leaves_nothing(
     def fail(*args: object) -> None:
         raise error
 
+    monkeypatch.setattr("nanospine.output.render.overview", lambda *_: None)  # to be quick
     monkeypatch.setattr("nanospine.output.report.write_report", fail)
     with pytest.raises(expected):
         run(configuration(ball, tmp_path / "out"))
