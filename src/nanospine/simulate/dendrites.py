@@ -47,7 +47,9 @@ def random_spec(
     values["bend_nm"] = float(generator.uniform(-0.12, 0.12) * values["neck_length_nm"])
     values["lean_rad"] = float(generator.uniform(-0.3, 0.3))
     if type == "branched":
-        values["second_head_diameter_nm"] = float(generator.uniform(360, 480))
+        # Clearly the smaller one: tip and head of a branched spine are those of its larger head.
+        share = float(generator.uniform(0.72, 0.88))
+        values["second_head_diameter_nm"] = share * values["head_diameter_nm"]
     if type in ("stubby", "branched"):
         values["bend_nm"] = 0.0
     if type == "filopodium":

@@ -169,6 +169,7 @@ def _dissect(
     all_axes: list[ShaftAxis] = []
     protrusions: list[Protrusion] = []
     rejected: list[str] = []
+    continued = 0
     sizes = np.bincount(body, minlength=count)
     for done, number in enumerate(np.argsort(-sizes)):
         report(progress, "finding the shaft", done / count)
@@ -183,17 +184,18 @@ def _dissect(
         if not axes:
             continue
         vertex_spine[vertices] = SHAFT
-        for found in split_protrusions(
+        cut, ends = split_protrusions(
             part, axes, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm
-        ):
+        )
+        continued += ends
+        for found in cut:
             whole = Protrusion(vertices[found.vertices], found.distance_nm, found.heads)
             vertex_spine[whole.vertices] = len(protrusions)
             protrusions.append(whole)
         all_axes += axes
     report(progress, "finding the shaft", 1.0)
-    return _Dissection(
-        tuple(all_axes), tuple(protrusions), vertex_spine, _notes(all_axes, protrusions, rejected)
-    )
+    notes = _notes(all_axes, protrusions, rejected, continued)
+    return _Dissection(tuple(all_axes), tuple(protrusions), vertex_spine, notes)
 
 
 def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[str]]:
@@ -211,8 +213,9 @@ def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[
 
 
 def _notes(
-    axes: list[ShaftAxis], protrusions: list[Protrusion], rejected: list[str]
+    axes: list[ShaftAxis], protrusions: list[Protrusion], rejected: list[str], continued: int
 ) -> tuple[str, ...]:
+    """What a person should know of the whole: no shaft, no spines, what was left out."""
     notes = []
     if not axes:
         largest = f"; the largest body is {rejected[0]}" if rejected else ""
@@ -222,7 +225,12 @@ def _notes(
             f"width){largest}."
         )
     elif not protrusions:
-        notes.append("A shaft was found, but no spine stands out of it.")
+        notes.append("A shaft was found, but no shaft with spines: nothing stands out of it.")
+    if continued:
+        notes.append(
+            f"{continued} {'process continues' if continued == 1 else 'processes continue'} the "
+            "shaft beyond its end: not counted as spines."
+        )
     if axes and rejected:
         notes.append(
             f"{len(rejected)} other {'body is' if len(rejected) == 1 else 'bodies are'} too small "

@@ -19,6 +19,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+# Cosine of the angle within which a protrusion at the end of a shaft is its continuation.
+_STRAIGHT_ON = 0.7
+
 
 @dataclass(frozen=True, eq=False)
 class Protrusion:
@@ -73,7 +76,7 @@ def split_protrusions(
     min_length_nm: float,
     base_nm: float,
     join_nm: float,
-) -> list[Protrusion]:
+) -> tuple[list[Protrusion], int]:
     """Cut the surface above the shaft into spines.
 
     Strategy: vertices higher than `base_nm` above the shaft fall into connected patches. In each
@@ -90,6 +93,12 @@ def split_protrusions(
         Height at which a spine begins.
     join_nm : float
         Distance from the base below which lobes are separate spines.
+
+    Returns
+    -------
+    spines : list of Protrusion
+    continued : int
+        Protrusions in which the shaft goes on beyond its end; they are no spines.
     """
     xyz = np.asarray(mesh.vertices, dtype=np.float64)
     height = heights_nm(xyz, axes)
@@ -103,6 +112,7 @@ def split_protrusions(
     order = np.argsort(patch, kind="stable")
     groups = np.split(members[order], np.cumsum(np.bincount(patch, minlength=count))[:-1])
     found: list[Protrusion] = []
+    continued = 0
     for vertices in groups:
         if height[vertices].max(initial=0.0) < 0.5 * min_length_nm or len(vertices) < 6:
             continue
@@ -110,9 +120,11 @@ def split_protrusions(
         if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < min_length_nm:
             continue
         for lobe in _resolved(graph, vertices, distance, area, min_length_nm, join_nm):
-            if not _is_bump(lobe, height, area, past_end):
+            if _continues(lobe, xyz, axes):
+                continued += 1
+            elif not _is_bump(lobe, height, area, past_end):
                 found.append(lobe)
-    return found
+    return found, continued
 
 
 def _resolved(
@@ -160,6 +172,24 @@ def _foot_nm(lobe: Protrusion, area: FloatArray) -> float:
         return 0.0
     level = early.min() + (girth[0] - early.min()) / 3
     return float(np.argmax(early <= level)) * step
+
+
+def _continues(lobe: Protrusion, xyz: FloatArray, axes: tuple[ShaftAxis, ...]) -> bool:
+    """Tell a spine from the thinner process in which a shaft goes on beyond its end."""
+    base = xyz[lobe.vertices[lobe.distance_nm <= 80.0]].mean(axis=0)
+    further = xyz[lobe.vertices[(lobe.distance_nm > 80.0) & (lobe.distance_nm <= 500.0)]]
+    if len(further) == 0:
+        return False
+    for axis in axes:
+        for end, way in ((0, -axis.tangent[0]), (-1, axis.tangent[-1])):
+            offset = base - axis.points_nm[end]
+            radius = max(float(axis.mean_radius_nm[end]), float(np.median(axis.mean_radius_nm)))
+            within = np.linalg.norm(offset) < 2.0 * radius
+            lead = further.mean(axis=0) - base
+            lead = lead / max(float(np.linalg.norm(lead)), 1e-9)
+            if within and lead @ way > _STRAIGHT_ON and offset @ way > 0:
+                return True
+    return False
 
 
 def _is_bump(lobe: Protrusion, height: FloatArray, area: FloatArray, past_end: BoolArray) -> bool:
