@@ -268,6 +268,14 @@ def test_precisions_that_cannot_be_are_emptied_and_huge_ones_kept(tmp_path: Path
     assert any("larger than 10 µm" in note for note in locs.history[-1]["notes"])
 
 
+def test_remarks_may_begin_with_empty_cells(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("x [nm],y [nm],remark\n" + "1,2,\n" * 60 + "900,4,bead\n")
+    locs = ns.read(path)
+    assert len(locs) == 61
+    assert locs.table["remark"].iloc[-1] == "bead"
+
+
 def test_channels_keep_their_names(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("x [nm],y [nm],channel\n1,2,Bassoon\n300,4,Homer\n5,6,Bassoon\n")

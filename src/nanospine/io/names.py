@@ -82,8 +82,6 @@ def map_columns(
     where: str,
     *,
     default_unit: str | None = None,
-    aliases: dict[str, str] | None = None,
-    own_units: dict[str, str] | None = None,
 ) -> Mapped:
     """Rename columns canonically and scale them to nanometres and photons.
 
@@ -97,10 +95,6 @@ def map_columns(
         The file, for messages.
     default_unit : str, optional
         What labels without a unit mean in this format, where the format fixes it.
-    aliases : dict, optional
-        Further plain names of this format; these win over the common ones.
-    own_units : dict, optional
-        Unit of a canonical quantity that the format fixes against `default_unit`.
 
     Raises
     ------
@@ -109,28 +103,22 @@ def map_columns(
     FileUnitsError
         When a position has no unit and nobody said one, or pixels have no size.
     """
-    known = {**ALIASES, **(aliases or {})}
     result = Mapped({})
     origin: dict[str, str] = {}
     faults: list[Fault] = []
     bare: list[str] = []
     for text, values in columns.items():
         label = parse_label(text)
-        quantity = known.get(plain_name(label.name))
+        quantity = ALIASES.get(plain_name(label.name))
         if quantity is None or label.power != 1 or _is_unsaid_intensity(label, quantity):
             result.columns[_free_name(text, result.columns)] = values
             continue
-        unit = label.unit or (own_units or {}).get(quantity) or options.units or default_unit
-        # Who calls knows the file better than its header, except that z is never pixels.
-        overruled = quantity in POSITION_AXES and options.units not in (None, unit)
-        if overruled and not (quantity == "z" and options.units in PIXELS):
-            result.notes.append(f'"{text}" is taken as {options.units}, as the caller said')
-            unit = options.units
+        unit = _unit(text, label, quantity, options, default_unit, result.notes)
         if quantity in _LENGTHS and unit is None:
             bare.append(text)
             continue
         name, scaled = _scale(quantity, label, unit, values, options, where)
-        if scaled.dtype.kind not in "iuf" and name not in ("channel",):
+        if scaled.dtype.kind not in "iuf" and name != "channel":
             faults.append(Fault(f'column "{text}"', "numbers were expected, found text"))
         if name in origin:
             faults.append(Fault(f'columns "{origin[name]}" and "{text}"', f"both mean {name}"))
@@ -148,6 +136,24 @@ def map_columns(
             "y [nm]."
         )
     return result
+
+
+def _unit(
+    text: str,
+    label: Label,
+    quantity: str,
+    options: ReadOptions,
+    default_unit: str | None,
+    notes: list[str],
+) -> str | None:
+    """Give the unit of a column: what the caller said about positions, the label, the format."""
+    unit = label.unit or options.units or default_unit
+    # Who calls knows the file better than its header, except that z is never pixels.
+    overruled = quantity in POSITION_AXES and options.units not in (None, unit)
+    if overruled and not (quantity == "z" and options.units in PIXELS):
+        notes.append(f'"{text}" is taken as {options.units}, as the caller said')
+        return options.units
+    return unit
 
 
 def _is_unsaid_intensity(label: Label, quantity: str) -> bool:

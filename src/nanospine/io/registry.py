@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanospine.core.errors import (
     NanospineError,
@@ -279,30 +279,25 @@ def read(
     ...     read(path).xyz_nm.tolist()
     [[100.0, 250.0, 0.0], [200.0, 500.0, 0.0]]
     """
+    said = {"pixel_size_nm": pixel_size_nm, "z_scale": z_scale, "units": units}
+    return _read(path, format, _options(pixel_size_nm, z_scale, units), said)
+
+
+def _read(
+    path: str | os.PathLike[str], name: str | None, options: ReadOptions, said: dict[str, Any]
+) -> Localizations:
     import numpy as np
 
     from nanospine.io.safe_files import open_source
     from nanospine.io.table import to_localizations
 
     _load()
-    options = _options(pixel_size_nm, z_scale, units)
     # Numbers that overflow or are none are dropped and counted, not warned about.
     with _only_read_errors(path), np.errstate(all="ignore"):
         source = open_source(path)
-        if format is None:
-            entry, found = _choose(source)
-        else:
-            entry = _named(format)
-            found = entry.format
-        table = entry.read(source, options)
-        arguments = {
-            "path": source.path.name,
-            "format": found.name,
-            "pixel_size_nm": pixel_size_nm,
-            "z_scale": z_scale,
-            "units": units,
-        }
-        return to_localizations(table, source.path.name, arguments)
+        entry, found = _choose(source) if name is None else (_named(name), _named(name).format)
+        arguments = {"path": source.path.name, "format": found.name, **said}
+        return to_localizations(entry.read(source, options), source.path.name, arguments)
 
 
 def _options(

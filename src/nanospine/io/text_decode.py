@@ -112,16 +112,23 @@ def parse(
             if "invalid UTF8" in str(error) and table.encoding == "utf-8":
                 table = replace(table, encoding="latin-1")
                 continue
-            wrong_integer = _column_of(str(error))
-            if wrong_integer is not None and types.get(wrong_integer) == pa.int64():
+            wrong = _column_of(str(error))
+            if wrong is not None and types.get(wrong) == pa.int64():
                 # The sample was whole by chance, or an id is written as 1.0 or left out.
                 types = _as_floats(types, table)
-                types[wrong_integer] = pa.float64()
+                types[wrong] = pa.float64()
+                continue
+            if wrong is not None and types.get(wrong) == pa.float64() and _is_blank(table, wrong):
+                types[wrong] = pa.string()  # a column of remarks that begins with empty cells
                 continue
             raise explain(source, table, types, limit, str(error)) from None
     else:
         raise ReadError(f"{source.path.name}: the table cannot be decoded.")
     return ParsedColumns(_to_numpy(arrow, table), notes)
+
+
+def _is_blank(table: TextTable, number: int) -> bool:
+    return not any(len(row) > number and row[number] for row in table.sample)
 
 
 def _column_of(message: str) -> int | None:
