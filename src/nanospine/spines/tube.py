@@ -132,6 +132,9 @@ class Tube:
             [(sparse.diags_array(s) @ basis).toarray() for s in self.score.T], axis=1
         )
         drawn = generator.multinomial(n, np.full(n, 1.0 / n), size=count) - 1.0
+        # The fit has used up some of the scatter: as many molecules as it has free parameters
+        free = 3 * k - float(np.sum(self.inverse * self.penalty))
+        drawn *= np.sqrt(n / max(n - free, n / 3))
         values, vectors = np.linalg.eigh(self.penalty)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         force = drawn @ every + generator.normal(size=(count, 3 * k)) @ root.T
@@ -229,7 +232,7 @@ def fit_tube(
     """
     spans = int(np.clip(np.ceil((high - low) / knot_nm), 2, 80))
     width = (high - low) / spans
-    knots = low + width * np.arange(-_DEGREE, spans + _DEGREE + 1)
+    knots = np.asarray(low + width * np.arange(-_DEGREE, spans + _DEGREE + 1), dtype=np.float64)
     basis = _basis(points.position, low, high, knots)
     k = spans + _DEGREE
     penalties = _penalties(k)
