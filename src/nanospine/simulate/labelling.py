@@ -139,7 +139,8 @@ def localize(
     counts = 1 + generator.poisson(localizations_per_fluorophore - 1, len(sites))
     molecule = np.repeat(np.arange(len(sites)), counts)
     true = sites[molecule]
-    low, high = np.asarray(mesh.bounds) + [[-_MARGIN_NM], [_MARGIN_NM]]
+    low, high = np.asarray(mesh.bounds, dtype=np.float64)
+    low, high = low - _MARGIN_NM, high + _MARGIN_NM
     n_background = generator.poisson(
         background_fraction / max(1 - background_fraction, 1e-9) * len(true)
     )

@@ -121,7 +121,7 @@ def _region_of(region: object) -> Region:
     if isinstance(region, Region):
         return region
     mesh = getattr(region, "mesh", region)
-    return MeshRegion(mesh)  # type: ignore[arg-type]
+    return MeshRegion(mesh)
 
 
 def _beside(

@@ -28,7 +28,7 @@ def truth_of(shape: Shape) -> DendriteTruth:
     rows, lines, profiles = [], [], []
     for number, spine in enumerate(shape.planted):
         line = _even(spine.centreline_nm)
-        profile = _profile(shape, spine, line)
+        profile = _profile(shape, line)
         rows.append(_row(number, shape, spine, line, profile))
         lines.append(line)
         profiles.append(profile)
@@ -47,7 +47,7 @@ def _even(path: FloatArray) -> FloatArray:
     return np.column_stack([np.interp(even, arc, path[:, i]) for i in range(3)])
 
 
-def _profile(shape: Shape, spine: PlantedSpine, line: FloatArray) -> pd.DataFrame:
+def _profile(shape: Shape, line: FloatArray) -> pd.DataFrame:
     """Diameter of the circle with the area of the cross-section at each point of the line."""
     tangent = np.gradient(line, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -72,7 +72,7 @@ def _row(
     beyond = (position > max(neck_end - 1e-6, 0.3 * length)) & (position < length)
     if spine.spec.type == "filopodium":
         beyond = (position > 0.7 * length) & (position < length)
-    volume, head_volume = _volumes(shape, spine, line, neck_end)
+    volume, head_volume = _volumes(shape, spine)
     row: dict[str, Any] = {
         "spine": number,
         "type": spine.spec.type,
@@ -92,10 +92,8 @@ def _row(
     return row
 
 
-def _volumes(
-    shape: Shape, spine: PlantedSpine, line: FloatArray, neck_end: float
-) -> tuple[float, float]:
-    """Volume outside the shaft's tube, and the part of it nearest to the head's piece of line."""
+def _volumes(shape: Shape, spine: PlantedSpine) -> tuple[float, float]:
+    """Volume of the spine outside the shaft's tube, and of the part of it in its main ball."""
     low, high = spine.bounds_nm
     axes = [
         np.arange(a, b + _VOLUME_STEP_NM, _VOLUME_STEP_NM) for a, b in zip(low, high, strict=True)
@@ -108,6 +106,7 @@ def _volumes(
         return len(inside) * cell, len(inside) * cell
     in_head = np.zeros(len(inside), dtype=bool)
     balls = [body for body in spine.bodies if hasattr(body, "centre_nm")]
-    for ball in balls:
+    # Of a branched spine the larger head, which is planted first, is the one that is described.
+    for ball in balls[:1]:
         in_head |= ball.signed_distance_nm(inside) < 0
     return len(inside) * cell, float(in_head.sum() * cell)

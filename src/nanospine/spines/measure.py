@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import trimesh
+from scipy.spatial import cKDTree
 
 from nanospine.spines.classes import classify
 from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
@@ -64,11 +65,18 @@ def measure_spine(
     options: MeasureOptions,
 ) -> Spine:
     """Measure one protrusion of the envelope and name its type."""
+    n_localizations = 0 if points is None else len(points.xyz_nm)
     centreline, stand = _centreline(mesh, area_nm2, protrusion, axes, options.base_nm)
-    mine = np.zeros(len(mesh.vertices), dtype=bool)
-    mine[protrusion.vertices] = True
-    part, _ = part_of(mesh, mine[mesh.faces].all(axis=1))
-    neck, head, notes = _neck_and_head(part, centreline, points, options)
+    way = _main_way(protrusion)
+    part = _faces_of(mesh, protrusion.vertices)
+    main = part if way.all() else _faces_of(mesh, protrusion.vertices[way])
+    if points is not None and not way.all():
+        points = _nearest_to(points, np.asarray(mesh.vertices)[protrusion.vertices], way)
+    neck, head, notes = _neck_and_head(main, centreline, points, options)
+    others = [
+        _closed_volume_nm3(_faces_of(mesh, protrusion.vertices[lobe]))
+        for lobe in protrusion.heads[1:]
+    ]
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
     n_heads = max(len(protrusion.heads), 1)
     kind = str(
@@ -90,10 +98,10 @@ def measure_spine(
         **_neck_columns(neck, head),
         "head_diameter_nm": head.head_diameter_nm,
         "head_volume_nm3": head.head_volume_nm3,
-        "volume_nm3": head.volume_nm3,
+        "volume_nm3": head.volume_nm3 + sum(others),
         "area_nm2": float(part.area),
         "n_heads": n_heads,
-        "n_localizations": 0 if points is None else len(points.xyz_nm),
+        "n_localizations": n_localizations,
         **_xyz("base", centreline[0]),
         **_xyz("tip", centreline[-1]),
         "shaft_position_nm": stand.position_nm,
@@ -102,6 +110,44 @@ def measure_spine(
         "note": "; ".join(notes),
     }
     return Spine(number, kind, centreline, neck, part, n_heads, row)
+
+
+def _main_way(protrusion: Protrusion) -> npt.NDArray[np.bool_]:
+    """Vertices on the way from the base to the main tip: all but those of other heads."""
+    way = np.ones(len(protrusion.vertices), dtype=bool)
+    for head in protrusion.heads[1:]:
+        way[head] = False
+    return way
+
+
+def _faces_of(mesh: trimesh.Trimesh, vertices: IntArray) -> trimesh.Trimesh:
+    """The faces all of whose corners are among some vertices."""
+    mine = np.zeros(len(mesh.vertices), dtype=bool)
+    mine[vertices] = True
+    return part_of(mesh, mine[mesh.faces].all(axis=1))[0]
+
+
+def _nearest_to(
+    points: SpinePoints, vertices_nm: FloatArray, way: npt.NDArray[np.bool_]
+) -> SpinePoints:
+    """The localizations nearest to vertices on the main way."""
+    kept = way[cKDTree(vertices_nm).query(points.xyz_nm)[1]]
+    return SpinePoints(
+        points.xyz_nm[kept],
+        None if points.precision_nm is None else points.precision_nm[kept],
+        None if points.molecule is None else points.molecule[kept],
+    )
+
+
+def _closed_volume_nm3(part: trimesh.Trimesh) -> float:
+    """Volume of an open piece of surface, closed by a fan from the middle of its rim."""
+    edges = np.sort(part.edges, axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(unique[count == 1])
+    vertices = np.asarray(part.vertices)
+    middle = vertices[rim].mean(axis=0) if len(rim) else vertices.mean(axis=0)
+    a, b, c = np.moveaxis(np.asarray(part.triangles) - middle, 1, 0)
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
 
 def _centreline(
@@ -114,10 +160,7 @@ def _centreline(
     """Centreline of the main head's way from the shaft's surface to the tip."""
     xyz = np.asarray(mesh.vertices, dtype=np.float64)[protrusion.vertices]
     weight = area_nm2[protrusion.vertices]
-    other = np.zeros(len(xyz), dtype=bool)
-    for head in protrusion.heads[1:]:
-        other[head] = True
-    way = ~other
+    way = _main_way(protrusion)
     levels = slice_levels(xyz[way], weight[way], protrusion.distance_nm[way])
     farthest = np.argsort(protrusion.distance_nm[way])[-3:]
     tip = xyz[way][farthest].mean(axis=0)
