@@ -103,7 +103,7 @@ def find_spines(
             raise GeometryError(f"find_spines: {name} must be a positive length, found {value}.")
     if len(mesh.faces) == 0:
         raise GeometryError("find_spines: the envelope has no faces.")
-    used_label = label or getattr(envelope, "label", "membrane")
+    used_label = label or str(getattr(envelope, "label", "membrane"))
     found = _dissect(
         mesh, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm, progress=progress
     )

@@ -71,7 +71,8 @@ def slice_levels(vertices_nm: FloatArray, area_nm2: FloatArray, distance_nm: Flo
     full = area > 0
     middle = (np.arange(count) + 0.5) * _SLICE_NM
     mean = np.asarray(centre[full] / area[full, None], dtype=np.float64)
-    return Levels(middle[full], mean, area[full] / _SLICE_NM)
+    girth = np.asarray(area[full] / _SLICE_NM, dtype=np.float64)
+    return Levels(np.asarray(middle[full], dtype=np.float64), mean, girth)
 
 
 def surface_centreline_nm(
