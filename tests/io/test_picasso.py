@@ -105,3 +105,11 @@ def test_all_layouts_give_the_same_table(shared_data: Path) -> None:
         other = ns.read(folder / f"picasso_rewritten/raw_movie_locs_{layout}.hdf5").table
         for name in plain:
             np.testing.assert_allclose(other[name], plain[name], rtol=1e-6)
+
+
+def test_a_yaml_of_megabytes_does_not_hold_the_reader_up(tmp_path: Path) -> None:
+    lines = "".join(f"- [{i}, {i}, {i}]\n" for i in range(60_000))
+    path = save(tmp_path, rows(), f"Width: 64\nPicks:\n{lines}---\nPixelsize: 130\n")
+    locs = ns.read(path)
+    assert locs.xyz_nm[0, 0] == 130
+    assert any("only the plain entries were read" in note for note in locs.history[-1]["notes"])

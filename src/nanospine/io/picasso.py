@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nanospine.core.errors import ReadError, SchemaError
 from nanospine.io.registry import register
-from nanospine.io.safe_decode import json_from, load_yaml
+from nanospine.io.safe_decode import LONGEST_YAML_BYTES, json_from, load_yaml, yaml_top_level
 from nanospine.io.safe_files import Source
 from nanospine.io.safe_hdf5 import Hdf5, hdf5_names, open_hdf5
 from nanospine.io.table import ReadOptions, ReadTable
@@ -187,7 +187,12 @@ def _metadata(source: Source, embedded: Any, notes: list[str]) -> list[dict[str,
     side = source.sidecar(f"{stem}.yaml", f"{source.path.stem}.yaml", f"{stem}.yml")
     documents: list[Any] = []
     if side is not None:
-        documents = load_yaml(side[1], side[0])
+        name, data = side
+        if len(data) > LONGEST_YAML_BYTES:
+            documents = list(yaml_top_level(data))
+            notes.append(f"of {name} ({len(data)} bytes) only the plain entries were read")
+        else:
+            documents = load_yaml(data, name)
     elif isinstance(embedded, str):
         found = json_from(embedded.encode(), source.path.name)
         documents = found if isinstance(found, list) else [found]

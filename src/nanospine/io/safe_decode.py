@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import struct
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy.typing as npt
 import yaml
 
 from nanospine.core.errors import ReadError, UnsafeFileError
-from nanospine.io.safe_files import LIMITS, Source
+from nanospine.io.safe_files import Source
 
-__all__ = ["json_from", "load_yaml", "npy_dtype", "npy_from", "npy_shape"]
+__all__ = ["json_from", "load_yaml", "npy_dtype", "npy_from", "npy_shape", "yaml_top_level"]
 
 _LONGEST_NPY_HEADER = 1 << 16
+LONGEST_YAML_BYTES = 1 << 19
+_YAML_ENTRY = re.compile(r"^(?P<key>[A-Za-z][^:#]*):\s+(?P<value>[^\s\[{|>&*!].*)$")
 
 
 def _npy_header(head: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
@@ -108,6 +111,27 @@ def json_from(data: bytes, where: str) -> Any:
         ) from None
 
 
+def yaml_top_level(data: bytes) -> list[dict[str, str]]:
+    r"""Give the one-line entries at the top level of each document of a long yaml text.
+
+    PyYAML takes seconds per megabyte, and its fast C loader crashes the process on deep nesting
+    (seen with 6.0.3): of long metadata only the plain entries are looked at.
+
+    Examples
+    --------
+    >>> yaml_top_level(b"Width: 64\nBoxes:\n- 1\n---\nPixelsize: 130\n")
+    [{'Width': '64'}, {'Pixelsize': '130'}]
+    """
+    documents: list[dict[str, str]] = [{}]
+    for line in data.decode("utf-8", "replace").splitlines():
+        if line.startswith("---"):
+            documents.append({})
+        match = _YAML_ENTRY.match(line)
+        if match is not None:
+            documents[-1][match["key"].strip()] = match["value"].strip()
+    return documents
+
+
 class _InertLoader(yaml.SafeLoader):
     """SafeLoader that takes Python tags for the data below them; nothing is ever called."""
 
@@ -169,8 +193,10 @@ def load_yaml(data: bytes, where: str) -> list[Any]:
     >>> load_yaml(b"a: !!python/object/apply:os.system ['echo hi']", "x.yaml")
     [{'a': ['echo hi']}]
     """
-    if len(data) > LIMITS.sidecar_bytes:
-        raise UnsafeFileError(f"{where}: {len(data)} bytes of yaml; that is refused.")
+    if len(data) > LONGEST_YAML_BYTES:
+        raise UnsafeFileError(
+            f"{where}: {len(data)} bytes of yaml are too long to be read as a whole."
+        )
     try:
         return list(yaml.load_all(io.BytesIO(data), Loader=_InertLoader))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, AttributeError) as error:
