@@ -18,9 +18,10 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
+
 from nanospine.spines.neck import measure_neck
 from nanospine.spines.ring import likelihood_terms
-from scipy.spatial.transform import Rotation
 
 
 @dataclass(frozen=True)
