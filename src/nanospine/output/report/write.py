@@ -9,7 +9,7 @@ import json
 import os
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,11 @@ from nanospine.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nanospine.pipeline import RunResult
+    from nanospine.core.history import HistoryEntry
+    from nanospine.core.localizations import Localizations
+    from nanospine.surface.envelope import Envelope
 
-__all__ = ["write_report"]
+__all__ = ["Reported", "write_report"]
 
 # Columns of the table on the page: the others are in spines.csv.
 _SHOWN = (
@@ -38,7 +40,47 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def write_report(result: RunResult, path: str | os.PathLike[str]) -> None:
+class Reported(Protocol):
+    """What a report is made from; :class:`nanospine.pipeline.RunResult` is one."""
+
+    @property
+    def config(self) -> Any:
+        """Settings, with `input_path` and `model_dump`."""
+
+    @property
+    def input_sha256(self) -> str:
+        """Sum of the input file."""
+
+    @property
+    def localizations(self) -> Localizations:
+        """With a column `spine`, where it is known."""
+
+    @property
+    def envelope(self) -> Envelope:
+        """The surface."""
+
+    @property
+    def spines(self) -> Spines:
+        """The spines; may be none."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know."""
+
+    @property
+    def timings_s(self) -> dict[str, float]:
+        """Seconds per step."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the libraries."""
+
+    @property
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Every operation, oldest first."""
+
+
+def write_report(result: Reported, path: str | os.PathLike[str]) -> None:
     """Write the report of a run: one self-contained HTML file, no network needed.
 
     It shows what was read and dropped, a 3-D view to turn with the mouse or the keyboard, the
@@ -48,7 +90,8 @@ def write_report(result: RunResult, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    result : RunResult
+    result : Reported
+        Such as a :class:`nanospine.pipeline.RunResult`.
     path : path-like
         Of the HTML file.
     """
@@ -87,7 +130,7 @@ def _json_for_html(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _data(result: RunResult, thinned: list[str]) -> dict[str, Any]:
+def _data(result: Reported, thinned: list[str]) -> dict[str, Any]:
     spines = result.spines
     mesh = spines.envelope if isinstance(spines.envelope, trimesh.Trimesh) else spines.envelope.mesh
     web_mesh, note = mesh_for_web(mesh, spines.vertex_spine)
@@ -128,7 +171,7 @@ def _profile(neck: Any, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _summary(result: RunResult) -> str:
+def _summary(result: Reported) -> str:
     """The result in plain words."""
     spines = result.spines
     if spines.shaft is None:
@@ -151,7 +194,7 @@ def _summary(result: RunResult) -> str:
     return text
 
 
-def _input(result: RunResult) -> str:
+def _input(result: Reported) -> str:
     locs = result.localizations
     low, high = locs.region.bounds_nm
     extent = " x ".join(f"{(b - a) / 1000:.2f}" for a, b in zip(low, high, strict=True))
@@ -193,7 +236,7 @@ def _list(items: list[str]) -> str:
     return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
 
 
-def _history(result: RunResult) -> str:
+def _history(result: Reported) -> str:
     rows = []
     for step in result.history:
         counts = ""
