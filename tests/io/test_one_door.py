@@ -9,7 +9,6 @@ import nanospine.io
 
 FORBIDDEN = {"open", "read_bytes", "read_text", "fromfile", "memmap", "load", "loadtxt",
              "genfromtxt", "read_hdf", "read_pickle", "eval", "exec"}  # fmt: skip
-ALLOWED = {("safe_hdf5", "File"), ("safe_files", "open"), ("safe_files", "ZipFile")}
 
 
 def calls(tree: ast.AST) -> list[tuple[str, str]]:
@@ -34,6 +33,8 @@ def test_only_safe_files_opens() -> None:
             # A Source opens itself; what is written goes to a name that atomic_path gave.
             if owner in ("source", "temporary", "archive", "handle") or name not in FORBIDDEN:
                 continue
+            if (path.stem, owner, name) == ("safe_hdf5", "?", "open"):
+                continue  # h5py.h5o.open: an object inside a file that is open already
             raise AssertionError(f"{path.name}: {owner}.{name}(...) opens or runs something")
 
 

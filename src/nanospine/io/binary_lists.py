@@ -71,6 +71,10 @@ def read_insight3(source: Source, options: ReadOptions) -> ReadTable:
     return ReadTable(columns, notes, details)
 
 
+_SA_FIELDS = frozenset({
+    "x", "y", "z", "xsigma", "ysigma", "sum", "background", "height", "error", "category",
+    "frame_number", "track_length", "track_id", "significance",
+})  # fmt: skip
 _FRAME_GROUP = re.compile(r"^(fr|tracks)_(\d+)$")
 
 
@@ -125,8 +129,7 @@ def read_storm_analysis(source: Source, options: ReadOptions) -> ReadTable:
 
 
 def _group(file: Hdf5, path: str, name: str, *, is_track: bool) -> dict[str, Any]:
-    names = [item for item in file.names(path) if file.is_dataset(f"{path}/{item}")]
-    data = {item: file.array(f"{path}/{item}").ravel() for item in names}
+    data = file.vectors(path, _SA_FIELDS)
     if not {"x", "y"} <= data.keys() or len(data["x"]) == 0:
         return {}
     n = len(data["x"])

@@ -127,6 +127,35 @@ class Hdf5:
                 f"{self.where}: {path} cannot be read ({error}); the file is cut short or damaged."
             ) from None
 
+    def vectors(self, path: str, wanted: frozenset[str]) -> dict[str, npt.NDArray[Any]]:
+        """Give the wanted one-dimensional number data sets of a group, all checks included.
+
+        Stores with a group per camera frame hold some hundred thousand small data sets: this
+        way takes a tenth of the time of :meth:`array`, which walks from the root each time.
+        """
+        node = self._node(path)
+        result: dict[str, npt.NDArray[Any]] = {}
+        if not isinstance(node, h5py.Group):
+            return result
+        group = node.id
+        try:
+            for raw in group:
+                name = raw.decode("utf-8", "replace")
+                if name not in wanted or group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+                    continue
+                identity = h5py.h5o.open(group, raw)
+                if not isinstance(identity, h5py.h5d.DatasetID) or len(identity.shape) != 1:
+                    continue
+                self._check_storage(identity, f"{path}/{name}")
+                dtype = identity.dtype
+                if dtype.kind in "iuf" and 0 < dtype.itemsize <= 8:
+                    result[name] = np.zeros(identity.shape, dtype)
+                    if result[name].size:
+                        identity.read(h5py.h5s.ALL, h5py.h5s.ALL, result[name])
+        except (*_FAULTS, MemoryError) as error:
+            raise ReadError(f"{self.where}: {path} cannot be read ({error}).") from None
+        return result
+
     def text(self, path: str) -> str | None:
         """Give a scalar or one-element text data set; None where there is none."""
         if not self.is_dataset(path):
@@ -176,14 +205,14 @@ class Hdf5:
             what = "is a group" if isinstance(node, h5py.Group) else "does not exist"
             raise ReadError(f"{self.where}: a data set was expected at {path}, which {what}.")
         try:
-            self._check_storage(node, path)
+            self._check_storage(node.id, path)
         except _FAULTS as error:
             raise ReadError(f"{self.where}: {path} cannot be read ({error}).") from None
         return node
 
-    def _check_storage(self, node: Any, path: str) -> None:
-        creation = node.id.get_create_plist()
-        if creation.get_external_count() > 0 or node.is_virtual:
+    def _check_storage(self, identity: Any, path: str) -> None:
+        creation = identity.get_create_plist()
+        if creation.get_external_count() > 0 or creation.get_layout() == h5py.h5d.VIRTUAL:
             raise UnsafeFileError(
                 f"{self.where}: the data of {path} lie in other files; nanospine reads only data "
                 "stored in the file itself. Copy them into one file (h5repack)."
@@ -196,10 +225,8 @@ class Hdf5:
                     f"{self.where}: {path} is packed with filter {code} ({name}), which plain "
                     "HDF5 does not have. Save it again with gzip (h5repack -f GZIP=4)."
                 )
-        if node.shape is None:
-            return
-        declared = int(node.dtype.itemsize)
-        for item in node.shape:
+        declared = int(identity.get_type().get_size())
+        for item in identity.shape:
             declared *= int(item)
         if declared > LIMITS.allowed(self._size):
             raise UnsafeFileError(
@@ -237,9 +264,10 @@ def _as_text(value: Any) -> str:
 @contextmanager
 def open_hdf5(source: Source) -> Iterator[Hdf5]:
     """Open an HDF5 source read-only through the handle that `safe_files` checked."""
-    with source.open() as handle:
+    with source.open_native() as native:
         try:
-            file = h5py.File(handle, "r")
+            # Without a lock, which read-only and network folders do not give.
+            file = h5py.File(native, "r", locking=False if isinstance(native, str) else None)
         except (*_FAULTS, MemoryError) as error:
             raise ReadError(
                 f"{source.path.name}: the HDF5 file cannot be opened ({error}); it is cut short or "
