@@ -55,7 +55,7 @@ def points_for_web(
     chosen = xyz_nm[::step]
     note = None
     if step > 1:
-        note = f"The 3-D view shows every {step}th of {len(xyz_nm):,} localizations."
+        note = f"The 3-D view shows one in {step} of {len(xyz_nm):,} localizations."
     labels = np.full(len(xyz_nm), -1) if label is None else label
     low, span = _frame(chosen)
     packed = np.round((chosen - low) / span * 65535).astype("<u2")
