@@ -64,7 +64,10 @@ def test_recognised_by_content_whatever_the_name(tmp_path: Path, name: str) -> N
     assert 0 < found.confidence <= 1
     if name in zoo.BY_SUFFIX or not isinstance(specimen.content, bytes):
         return
-    for wrong in ("wrong.csv", "wrong.hdf5", "wrong", "神経 ä.tmp", "a\nb.txt", "x" * 240):
+    names = ["wrong.csv", "wrong.hdf5", "wrong", "神経 ä.tmp", "x" * 240]
+    if os.name == "posix":
+        names.append("a\nb.txt")
+    for wrong in names:
         other = tmp_path / wrong
         other.write_bytes(specimen.content)
         assert ns.detect(other).name == name

@@ -18,6 +18,8 @@ from nanospine.core.errors import ReadError, UnsafeFileError
 from nanospine.io.safe_decode import load_yaml, npy_from
 from nanospine.io.safe_files import LIMITS, check_path, open_source
 
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes and permissions")
+
 
 class Trap:
     """Creates a file when it is unpickled."""
@@ -55,6 +57,7 @@ def test_windows_drives_are_no_addresses(tmp_path: Path) -> None:
         check_path("C:\\data\\a.csv")
 
 
+@posix_only
 def test_folder_pipe_and_device_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="a folder without files"):
         ns.read(tmp_path)
@@ -65,6 +68,7 @@ def test_folder_pipe_and_device_are_refused(tmp_path: Path) -> None:
             ns.read(path)
 
 
+@posix_only
 def test_a_link_to_a_file_is_read_and_a_dangling_one_is_missing(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     target.write_text("x [nm],y [nm]\n1,2\n300,4\n")
@@ -76,7 +80,8 @@ def test_a_link_to_a_file_is_read_and_a_dangling_one_is_missing(tmp_path: Path) 
         ns.read(link)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@posix_only
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x [nm],y [nm]\n1,2\n")
@@ -85,6 +90,7 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         ns.read(path)
 
 
+@posix_only
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x [nm],y [nm]\n1,2\n300,4\n")

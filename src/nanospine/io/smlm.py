@@ -149,7 +149,10 @@ _UNITS = {"photons": "photon", "background_photons": "photon", "time_s": "s"}
 
 @register_writer(name="smlm", suffix=".smlm")
 def write_smlm(locs: Localizations, path: Path) -> None:
-    """Write `.smlm` 0.2: one binary table per channel, float64 and int32, nanometres."""
+    """Write `.smlm` 0.2: one binary table per channel, float64 and int32, nanometres.
+
+    Columns of text have no place in this format and are left out; channels become table names.
+    """
     names = [str(name) for name in locs.table.columns if locs.table[name].dtype.kind in "iufb"]
     kinds = {name: _written_kind(locs.table[name].to_numpy()) for name in names}
     layout = {
