@@ -123,6 +123,10 @@ def test_gz_and_zip_with_one_file(tmp_path: Path) -> None:
 FAULTY = {
     "empty": (b"", r"is empty \(0 bytes\)"),
     "blanks_only": (b"   \n\n", "no reader recognises"),
+    "prose": (
+        b"# Title\n\nSome words, and more.\nAnother line here.\n",
+        "no reader recognises",
+    ),
     "two_columns_of_other_things": (b"a,b\n1,2\n", "columns for x and y were expected"),
     "no_header": (b"1,2,3\n4,5,6\n", "row 1: column names were expected, found numbers"),
     "header_in_the_middle": (

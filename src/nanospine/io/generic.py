@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nanospine.core.errors import SchemaError
+from nanospine.io.cells import is_number
 from nanospine.io.names import ALIASES, map_columns, plain_name
 from nanospine.io.registry import register
 from nanospine.io.safe_decode import npy_dtype, npy_from, npy_shape
@@ -10,7 +11,7 @@ from nanospine.io.safe_files import Source
 from nanospine.io.safe_mat import is_mat, mat_names, mat_variables, rows_of
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
-from nanospine.io.text_layout import need_table, sniff
+from nanospine.io.text_layout import TextTable, need_table, sniff
 from nanospine.io.units import parse_label
 
 __all__ = ["read_mat_table", "read_numpy_table", "read_text_table"]
@@ -26,7 +27,13 @@ def _recognise(source: Source) -> float:
     quantities = {ALIASES.get(plain_name(parse_label(name).name)) for name in table.names}
     if {"x", "y"} <= quantities:
         return 0.4
-    return 0.1 if len(table.names) >= 2 and table.sample else 0.02
+    # Prose is text as well: a table is known by its numbers.
+    return 0.1 if len(table.names) >= 2 and _numeric_share(table) > 0.5 else 0.0
+
+
+def _numeric_share(table: TextTable) -> float:
+    cells = [cell for row in table.sample for cell in row if cell]
+    return sum(is_number(cell) for cell in cells) / len(cells) if cells else 0.0
 
 
 @register(
