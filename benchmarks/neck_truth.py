@@ -104,9 +104,7 @@ def bound(case: Case, rng: np.random.Generator, n: int = 4000) -> float:
     uv += np.einsum("nij,nj->ni", np.linalg.cholesky(cov2), rng.normal(size=(n, 2)))
     covariance = np.stack([cov2[:, 0, 0], cov2[:, 0, 1], cov2[:, 1, 1]], axis=1)
     zero, one = np.zeros(n), np.ones(n)
-    score = likelihood_terms(
-        uv, covariance, np.zeros((n, 2)), r * one, zero, 1e-9 * one, filled
-    )[2]
+    score = likelihood_terms(uv, covariance, np.zeros((n, 2)), r * one, zero, 1e-9 * one, filled)[2]
     return 2 * r * float(np.sqrt(np.linalg.inv(score.T @ score / n)[2, 2]))
 
 

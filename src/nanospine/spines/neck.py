@@ -236,9 +236,7 @@ def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfil
     return NeckProfile(position, empty, empty.copy(), empty.copy(), support, None, False, reason)
 
 
-def _profile(
-    look: _Look, position: FloatArray, search: tuple[float, float] | None
-) -> NeckProfile:
+def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | None) -> NeckProfile:
     """Read the profile off the fit, and the constriction off a second fit of the neck alone."""
     spine = look.spine
     support = _support(position, spine.points, spine.on_shape, look.window_nm)
@@ -304,9 +302,7 @@ def _neck_range(
     return float(position[at[first]]), float(position[at[last]])
 
 
-def _search_range(
-    position: FloatArray, diameter: FloatArray, length: float
-) -> tuple[float, float]:
+def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> tuple[float, float]:
     """From 10 % of the length to the widest place of the farther 60 %."""
     far = np.where(position >= 0.4 * length, diameter, np.nan)
     if not np.isfinite(far).any():

@@ -53,7 +53,6 @@ def checked(
     return xyz, line, np.array(np.broadcast_to(given, (n, 3)))
 
 
-
 def numbered(molecule: npt.ArrayLike | None, n: int) -> IntArray | None:
     """Give molecules of their own to localizations whose number is negative."""
     if molecule is None:

@@ -72,9 +72,7 @@ class TubePoints:
 
     def weighted(self, factor: float) -> TubePoints:
         """Let every point count `factor` times what it did."""
-        return TubePoints(
-            self.position, self.uv, self.covariance, self.along, factor * self.weight
-        )
+        return TubePoints(self.position, self.uv, self.covariance, self.along, factor * self.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,9 +297,7 @@ def _evaluate(
     return (terms[0], terms[1], terms[2], terms[3])
 
 
-def _assemble(
-    basis: sparse.csr_array, information: FloatArray, weight: FloatArray
-) -> FloatArray:
+def _assemble(basis: sparse.csr_array, information: FloatArray, weight: FloatArray) -> FloatArray:
     k = basis.shape[1]
     whole = np.zeros((3 * k, 3 * k))
     for number, (a, b) in enumerate(((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))):
@@ -340,9 +336,10 @@ def _iterate(
     for step in range(_MAX_STEPS):
         penalty = _whole_penalty(penalties, state.stiffness)
         inverse = _inverse(basis, terms, points.weight, penalty)
-        gradient = np.concatenate(
-            [basis.T @ (points.weight * s) for s in terms[2].T]
-        ) - penalty @ state.theta
+        gradient = (
+            np.concatenate([basis.T @ (points.weight * s) for s in terms[2].T])
+            - penalty @ state.theta
+        )
         move = inverse @ gradient
         move *= min(1.0, 1.0 / max(np.abs(move[2 * basis.shape[1] :]).max() / 0.4, 1e-9))
         share = state.share[place]
