@@ -61,14 +61,15 @@ class ShaftAxis:
         Returns
         -------
         distance_nm, radius_nm, overhang_nm : ndarray, shape (n,)
-            `overhang_nm` is how far a point lies beyond the first or last cross-section,
-            0 alongside the shaft.
+            `overhang_nm` is how far a point lies beyond the first or last cross-section;
+            alongside the shaft it is negative, the distance from the nearer of the two.
         """
         _, nearest = cKDTree(self.points_nm).query(xyz_nm)
         offset = xyz_nm - self.points_nm[nearest]
         along = np.einsum("ij,ij->i", offset, self.tangent[nearest])
         last = len(self.points_nm) - 1
-        overhang = np.where(nearest == 0, -along, np.where(nearest == last, along, 0.0))
+        position = nearest * _STEP_NM + along
+        overhang = np.maximum(-position, position - last * _STEP_NM)
         across = offset - along[:, None] * self.tangent[nearest]
         angle = np.arctan2(
             np.einsum("ij,ij->i", across, self.binormal[nearest]),
@@ -84,7 +85,7 @@ class ShaftAxis:
             mode="nearest",
         )
         distance = np.linalg.norm(across, axis=1)
-        return distance, np.asarray(radius), np.maximum(overhang, 0.0)
+        return distance, np.asarray(radius), overhang
 
 
 def find_axes(solid: Solid) -> tuple[ShaftAxis, ...]:

@@ -21,6 +21,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 # Cosine of the angle within which a protrusion at the end of a shaft is its continuation.
 _STRAIGHT_ON = 0.7
+# Levels of 40 nm in which the foot of a spine is looked for.
+_LONGEST_FOOT = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def split_protrusions(
     """
     xyz = np.asarray(mesh.vertices, dtype=np.float64)
     height = heights_nm(xyz, axes)
-    past_end = np.all([axis.locate(xyz)[2] > 0 for axis in axes], axis=0)
+    past_end = np.all([_at_end(axis, xyz) for axis in axes], axis=0)
     area = vertex_areas_nm2(mesh)
     above = height > base_nm
     graph = edge_graph(mesh)
@@ -127,6 +129,12 @@ def split_protrusions(
     return found, continued
 
 
+def _at_end(axis: ShaftAxis, xyz: FloatArray) -> BoolArray:
+    """Points within a third of a radius of the end of a stretch of shaft, or beyond it."""
+    _, radius, overhang = axis.locate(xyz)
+    return np.asarray(overhang > -radius / 3)
+
+
 def _resolved(
     graph: sparse.csr_matrix,
     vertices: IntArray,
@@ -134,12 +142,17 @@ def _resolved(
     area: FloatArray,
     min_length_nm: float,
     join_nm: float,
+    trimmed: bool = False,
 ) -> list[Protrusion]:
-    """Separate the lobes of a patch; where a foot is trimmed, look again at what stands on it."""
+    """Separate the lobes of a patch; where a foot is trimmed, look again at what stands on it.
+
+    A neck that tapers always has a wider foot: what stands alone on a trimmed foot, and has one
+    head, is not trimmed again.
+    """
     inner = graph[vertices][:, vertices]
     result: list[Protrusion] = []
     for lobe in _lobes(inner, vertices, distance, min_length_nm, join_nm):
-        cut = _foot_nm(lobe, area)
+        cut = 0.0 if trimmed and len(lobe.heads) < 2 else _foot_nm(lobe, area)
         if cut == 0.0:
             result.append(lobe)
             continue
@@ -149,7 +162,9 @@ def _resolved(
         for i in range(count):
             mine = part == i
             if above[mine].max() >= min_length_nm:
-                result += _resolved(graph, rest[mine], above[mine], area, min_length_nm, join_nm)
+                result += _resolved(
+                    graph, rest[mine], above[mine], area, min_length_nm, join_nm, count == 1
+                )
     return result
 
 
@@ -158,8 +173,8 @@ def _foot_nm(lobe: Protrusion, area: FloatArray) -> float:
 
     A swelling of the shaft under a spine is above the smooth shaft model too and would be taken
     for the spine's foot. The girth (area per distance) is followed from the base: where it falls
-    within the first 40 % of the way to less than half of what it is at the base, the base moves
-    up to the level at which two thirds of that fall are done.
+    within the first 40 % of the way (at most 600 nm) to less than half of what it is at the base,
+    the base moves up to the level at which two thirds of that fall are done.
     """
     step = 40.0
     count = int(lobe.distance_nm.max() / step)
@@ -167,7 +182,7 @@ def _foot_nm(lobe: Protrusion, area: FloatArray) -> float:
         return 0.0
     index = np.minimum((lobe.distance_nm / step).astype(np.int64), count - 1)
     girth = np.bincount(index, weights=area[lobe.vertices], minlength=count) / step
-    early = girth[: max(int(0.4 * count), 2)]
+    early = girth[: max(min(int(0.4 * count), _LONGEST_FOOT), 2)]
     if early.min() >= 0.5 * girth[0]:
         return 0.0
     level = early.min() + (girth[0] - early.min()) / 3
