@@ -1,4 +1,4 @@
-"""SMAP: `_sml.mat` (MATLAB v5, v7 and v7.3) and the csv exports.
+"""SMAP: `_sml.mat` (MATLAB v5, v7 and v7.3, whole or split in parts) and the csv exports.
 
 nm, frames from 1, channels from 0. Missing errors are written as about 1e6, not as NaN: they stay
 and are remarked, because a filter on precision removes them.
@@ -6,6 +6,7 @@ and are remarked, because a filter on precision removes them.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nanospine.core.files import atomic_path
 from nanospine.core.localizations import Localizations
 from nanospine.io.registry import register, register_writer
 from nanospine.io.rules import Rule, apply_rules, label_keys
-from nanospine.io.safe_files import Source
+from nanospine.io.safe_files import Source, open_source
 from nanospine.io.safe_mat import is_mat, mat_names, mat_variables, rows_of
 from nanospine.io.table import ReadOptions, ReadTable
 from nanospine.io.text_decode import parse
@@ -39,27 +40,29 @@ _RULES = {
 _OLD_Z_DIVISOR = 1.25
 
 
+# SMAP splits saves beyond 2 GB: NAME.mat holds `lds` with some fields emptied, NAME_p2.mat and so
+# on hold those fields as `ltemp`.
+_PART = re.compile(r"_p\d+$")
+_SPLIT_NAMES = {"lds", "ltemp"}
+_PATHS = ("loc", "file/info/cam_pixelsize_um")
+
+
 @register(
     name="smap",
     title="SMAP _sml.mat",
     suffixes=(".mat",),
     recognise=lambda source: (
-        0.97 if is_mat(source) and {"saveloc"} <= mat_names(source) else
-        0.9 if is_mat(source) and {"lds", "partnames"} & mat_names(source) else 0.0
+        0.97 if is_mat(source) and "saveloc" in mat_names(source) else
+        0.95 if is_mat(source) and _SPLIT_NAMES & mat_names(source) else 0.0
     ),
 )  # fmt: skip
 def read_smap(source: Source, options: ReadOptions) -> ReadTable:
-    """Read the localizations of an `_sml.mat` file."""
+    """Read the localizations of an `_sml.mat` file; of a split save any part leads to the whole."""
     where = source.path.name
-    if "saveloc" not in mat_names(source):
-        raise SchemaError(
-            f"{where}: is one part of a split SMAP save. Load the save in SMAP and save it as one "
-            "file, or export it as csv."
-        )
-    paths = ("saveloc/loc", "saveloc/file/info/cam_pixelsize_um")
-    saved = mat_variables(source, {"saveloc"}, only=paths).get("saveloc")
-    loc = saved.get("loc") if isinstance(saved, dict) else None
-    if not isinstance(saved, dict) or not isinstance(loc, dict):
+    split = "saveloc" not in mat_names(source)
+    saved, notes = _joined(source) if split else (_saveloc(source, "saveloc"), [])
+    loc = saved.get("loc")
+    if not isinstance(loc, dict):
         raise SchemaError(f"{where}: a struct saveloc.loc was expected, found none.")
     columns = {name: rows_of(values) for name, values in loc.items()}
     numbers = {name: values for name, values in columns.items() if values is not None}
@@ -67,6 +70,7 @@ def read_smap(source: Source, options: ReadOptions) -> ReadTable:
     n = max((size[0] for size in sizes if len(size) == 1), default=0)
     numbers = {name: values for name, values in numbers.items() if values.shape == (n,)}
     result = _finish(numbers, options, where)
+    result.notes[:0] = notes
     pixel = _camera_pixel(saved)
     if pixel is not None:
         result.details["camera_pixel_nm"] = pixel
@@ -74,6 +78,62 @@ def read_smap(source: Source, options: ReadOptions) -> ReadTable:
     if left_out:
         result.notes.append(f"not one number per localization, left out: {', '.join(left_out)}")
     return result
+
+
+def _saveloc(source: Source, *names: str) -> dict[str, Any]:
+    """Give the struct at a path of names; empty where there is none."""
+    only = tuple("/".join((*names, path)) for path in _PATHS)
+    node: Any = mat_variables(source, {names[0]}, only=only)
+    for name in names:
+        node = node.get(name) if isinstance(node, dict) else None
+    return node if isinstance(node, dict) else {}
+
+
+def _joined(source: Source) -> tuple[dict[str, Any], list[str]]:
+    """Join a split save: the main file and the parts that stand beside it.
+
+    Raises
+    ------
+    SchemaError
+        When the main file or a part that holds the positions is missing.
+    """
+    path = source.path
+    stem = _PART.sub("", path.stem)
+    main = source
+    if "lds" not in mat_names(source):
+        name = path.with_name(f"{stem}.mat")
+        if name == path or not name.is_file():
+            raise SchemaError(
+                f"{path.name}: is one part of a split SMAP save; its main file {name.name} was "
+                "expected beside it. Put all parts into one folder."
+            )
+        main = open_source(name)
+    saved = _saveloc(main, "lds", "saveloc") or _saveloc(main, "lds")
+    loc = dict(saved["loc"]) if isinstance(saved.get("loc"), dict) else {}
+    # A field that went into a part is left empty in the main file.
+    found = {name: values for name, values in loc.items() if np.size(values) > 0}
+    parts = []
+    for number in range(2, 1000):
+        name = main.path.with_name(f"{stem}_p{number}.mat")
+        if not name.is_file():
+            break
+        part = mat_variables(open_source(name), {"ltemp"}).get("ltemp")
+        if isinstance(part, dict):
+            found.update(part)
+        parts.append(name.name)
+    missing = sorted(set(loc) - set(found))
+    if "xnm" not in found or "ynm" not in found:
+        raise SchemaError(
+            f"{main.path.name}: is a split SMAP save; its part {stem}_p{len(parts) + 2}.mat with "
+            "the positions was expected beside it. Put all parts into one folder."
+        )
+    notes = [f"a split SMAP save, joined from {main.path.name}, {', '.join(parts)}"]
+    if missing:
+        notes.append(
+            f"empty in the main file and in no part: {', '.join(missing)}; is the part "
+            f"{stem}_p{len(parts) + 2}.mat missing?"
+        )
+    return {**saved, "loc": found}, notes
 
 
 def _camera_pixel(saved: dict[str, Any]) -> list[float] | None:
