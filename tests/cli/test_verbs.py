@@ -60,6 +60,9 @@ def test_wrong_usage_is_code_2(words: tuple[str, ...]) -> None:
 
 def test_inspect_tells_format_units_and_extent(ball: Path) -> None:
     found = answer("inspect", ball)
+    assert found["confidence"] > 0.5
+    assert found["rows_in_file"] == found["rows"]
+    assert {item["column"]: item["unit"] for item in found["columns"]}["x_nm"] == "nm"
     locs = ns.read(ball)
     assert found["format"] == "thunderstorm"
     assert found["rows"] == len(locs)
@@ -76,6 +79,36 @@ def test_convert_keeps_the_positions(ball: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout == ""
     np.testing.assert_array_equal(ns.read(out).xyz_nm, ns.read(ball).xyz_nm)
+
+
+def test_convert_a_folder(ball: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "cell 2").mkdir(parents=True)
+    bytes_ = ball.read_bytes()
+    for name in ("a.csv", "a.txt", "cell 2/b.csv"):
+        (folder / name).write_bytes(bytes_)
+    (folder / "notes.md").write_text("no table")
+    out = tmp_path / "out"
+    result = call("convert", folder, out)
+    assert result.exit_code == 0, result.stderr
+    written = sorted(str(item.relative_to(out)) for item in out.rglob("*.*"))
+    assert written == ["a.csv.parquet", "a.txt.parquet", "cell 2/b.parquet"]
+    assert len(ns.read(out / "cell 2" / "b.parquet")) == len(ns.read(ball))
+    assert "left out, no localizations were recognised in: notes.md" in result.stderr
+    (folder / "bare.csv").write_text("x,y\n1,2\n3,4\n")
+    again = call("convert", folder, out, "--to", "smlm")
+    assert again.exit_code == 3
+    assert "failed: bare.csv: no unit is given" in again.stderr
+    assert "3 of 4 files" in again.stderr
+    assert (out / "a.csv.smlm").is_file()
+
+
+def test_convert_a_folder_refuses_what_makes_no_sense(ball: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert call("convert", empty, tmp_path / "out").exit_code == 1
+    assert call("convert", empty, tmp_path / "out", "--to", "docx").exit_code == 2
+    assert call("convert", ball.parent, ball).exit_code == 2
 
 
 def test_convert_to_an_unknown_suffix_names_the_known_ones(ball: Path, tmp_path: Path) -> None:

@@ -443,9 +443,7 @@ def dom(n: int) -> Specimen:
 
 def vlume(n: int) -> Specimen:
     header = "#LUME VERSION, 0.54\n#points\nframe,x,y,z,int"
-    return Specimen(
-        text(header, joined(n, "{k},{x:.3f},{y:.3f},{z:.3f},1398.4")), ".csv", {"units": "nm"}
-    )
+    return Specimen(text(header, joined(n, "{k},{x:.3f},{y:.3f},{z:.3f},1398.4")), ".csv")
 
 
 def smlm_challenge(n: int) -> Specimen:

@@ -62,7 +62,8 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     main = split_save(tmp_path)
     (tmp_path / "cell_sml_p3.mat").unlink()
     notes = " ".join(ns.read(main).history[-1]["notes"])
-    assert "in no part: frame" in notes and "cell_sml_p3.mat missing" in notes
+    assert "in no part: frame" in notes
+    assert "cell_sml_p3.mat missing" in notes
     (tmp_path / "cell_sml_p2.mat").unlink()
     with pytest.raises(SchemaError, match=r"cell_sml_p2\.mat with the positions was expected"):
         ns.read(main)

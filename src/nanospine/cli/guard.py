@@ -14,9 +14,17 @@ from typer.core import TyperGroup
 
 from nanospine.core.errors import NanospineError
 
-__all__ = ["EXIT_BROKEN_PIPE", "EXIT_BUG", "EXIT_INPUT", "EXIT_INTERRUPTED", "GuardedGroup"]
+__all__ = [
+    "EXIT_BROKEN_PIPE",
+    "EXIT_BUG",
+    "EXIT_INPUT",
+    "EXIT_INTERRUPTED",
+    "EXIT_SOME_FAILED",
+    "GuardedGroup",
+]
 
 EXIT_INPUT = 1
+EXIT_SOME_FAILED = 3  # some inputs of several
 EXIT_BUG = 70  # EX_SOFTWARE: not the input, nanospine itself is at fault
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141

@@ -233,14 +233,22 @@ def read_minflux_iterations(source: Source, options: ReadOptions) -> ReadTable:
 
 
 def _mfx_prefix(source: Source) -> str | None:
-    """Give the path of the `mfx` array inside a zarr store (folder or zip)."""
+    """Give the path of the `mfx` array inside a zarr store (folder or zip).
+
+    A folder that holds other things beside the store is no recording but a folder of files.
+    """
     if source.kind not in ("folder", "zip"):
         return None
-    for name in source.members():
-        path = PurePosixPath(name)
-        if path.name == ".zarray" and path.parent.name == "mfx":
-            return str(path.parent)
-    return None
+    names = source.members()
+    found = [
+        str(path.parent)
+        for path in map(PurePosixPath, names)
+        if path.name == ".zarray" and path.parent.name == "mfx"
+    ]
+    if not found:
+        return None
+    store = found[0].removesuffix("mfx")
+    return found[0] if all(name.startswith(store) for name in names) else None
 
 
 def _recognise_zarr(source: Source) -> float:

@@ -81,10 +81,14 @@ def _is_vlume(source: Source) -> bool:
     recognise=lambda source: 0.95 if _is_vlume(source) else 0.0,
 )
 def read_vlume(source: Source, options: ReadOptions) -> ReadTable:
-    """Read a vLUME csv (frame,x,y,z,int); it has no unit, which is asked for."""
+    """Read a vLUME csv (frame,x,y,z,int): nanometres, unless the caller says another unit."""
     parsed = parse(source, need_table(source))
+    notes = list(parsed.notes)
+    if options.units is None:
+        options = replace(options, units="nm")
+        notes.append("positions are taken as nm, the convention of vLUME")
     mapped = map_columns(parsed.columns, options, source.path.name)
-    return ReadTable(mapped.columns, [*parsed.notes, *mapped.notes])
+    return ReadTable(mapped.columns, [*notes, *mapped.notes])
 
 
 _CHALLENGE = {

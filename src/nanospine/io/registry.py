@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from nanospine.io.safe_files import Source
     from nanospine.io.table import ReadOptions, ReadTable
 
-__all__ = ["Format", "detect", "formats", "read", "register", "register_writer", "write"]
+__all__ = [
+    "Format",
+    "detect",
+    "formats",
+    "read",
+    "register",
+    "register_writer",
+    "writable_suffixes",
+    "write",
+]
 
 _FAMILIES = (
     "thunderstorm",
@@ -359,6 +368,12 @@ def _only_read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
+def writable_suffixes() -> tuple[str, ...]:
+    """Give the suffixes of the files that :func:`write` makes."""
+    _load()
+    return tuple(sorted(_WRITERS))
+
+
 def write(locs: Localizations, path: str | os.PathLike[str]) -> None:
     """Write localizations; the suffix names the format, the file appears whole or not at all.
 
@@ -381,7 +396,7 @@ def write(locs: Localizations, path: str | os.PathLike[str]) -> None:
         if target.name.lower().endswith(suffix):
             _WRITERS[suffix][1](locs, target)
             return
-    known = ", ".join(sorted(_WRITERS))
+    known = ", ".join(writable_suffixes())
     raise WriteError(
         f"{target.name}: no format is written with the suffix {target.suffix!r}; use one of "
         f"{known}."

@@ -28,6 +28,10 @@ _SMALLEST_EXTENT_NM = 1e-2
 # Extents below this are rare for a field of view, but a region of interest may be as small.
 _SMALL_EXTENT_NM = 100.0
 _LARGEST_EXTENT_NM = 1e8
+# A chip is up to 2304 pixels wide. So many localizations in so small a field are likely pixels.
+_FIELD_NM = 2500.0
+_MANY = 1000
+_DENSEST_PER_NM2 = 0.05
 # Spots of single molecules are 80 to 250 nm wide (standard deviation), 0.7 to 2 pixels.
 _SMALLEST_SPOT_NM = 10.0
 _WIDEST_IN_PIXELS = 5000.0
@@ -258,7 +262,9 @@ def _check_extent(columns: dict[str, Any], where: str, notes: list[str], *, said
     typical = _median(precision) if precision is not None else None
     if said:
         return
-    if typical is not None and n >= 10 and extent < typical:
+    # Even one molecule, seen again and again, scatters by its precision.
+    spread = max(float(np.std(columns[axis])) for axis in ("x_nm", "y_nm"))
+    if typical is not None and n >= 10 and (extent < typical or spread < typical / 2):
         raise FileUnitsError(
             f"{where}: the positions span {extent:.3g} nm, but one is precise to {typical:.3g} nm "
             f"only: they look like micrometres or pixels taken for nanometres. "
@@ -276,6 +282,11 @@ def _check_extent(columns: dict[str, Any], where: str, notes: list[str], *, said
         notes.append(
             f"the positions span only {extent:.3g} nm: if they are micrometres or pixels, pass "
             "units='um' or units='px' with pixel_size_nm"
+        )
+    elif n >= _MANY and extent < _FIELD_NM and n > _DENSEST_PER_NM2 * spans[0] * spans[1]:
+        notes.append(
+            f"{n} localizations within {spans[0]:.4g} x {spans[1]:.4g} nm are very many: if the "
+            "positions are pixels or micrometres, pass units='px' with pixel_size_nm or units='um'"
         )
     if extent > _LARGEST_EXTENT_NM:
         notes.append(
