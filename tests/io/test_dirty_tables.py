@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nanospine as ns
-from nanospine.core.errors import ReadError, SchemaError, UnitsError
+from nanospine.core.errors import ReadError, SchemaError, UnitsError, UnknownFormatError
 
 ROWS = [(100.5, 200.25, 1), (300.125, 400.75, 2), (500.5, 600.125, 3)]
 EXPECTED = np.array([row[:2] for row in ROWS])
@@ -344,3 +344,22 @@ def test_a_tie_is_named_and_not_guessed(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ReadError, match=f"fits two formats equally well.*'{name}' or 'twin'"):
         ns.read(path)
     assert len(ns.read(path, format="twin")) == 3
+
+
+@pytest.mark.parametrize(
+    ("start", "said"), [(b"II*\0", "a TIFF image"), (b"\xd0\xcf\x11\xe0", "an old Excel workbook")]
+)
+def test_what_people_try_as_well_is_named(tmp_path: Path, start: bytes, said: str) -> None:
+    path = tmp_path / "cell.dat"
+    path.write_bytes(start + bytes(600))
+    with pytest.raises(UnknownFormatError, match=said):
+        ns.read(path)
+
+
+def test_an_excel_workbook_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cell.xlsx"
+    with zipfile.ZipFile(path, "w") as book:
+        for name in ("[Content_Types].xml", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+            book.writestr(name, "<a/>")
+    with pytest.raises(UnknownFormatError, match="an Excel workbook: save the sheet as csv"):
+        ns.read(path)

@@ -177,6 +177,8 @@ def _rank(source: Source) -> list[tuple[float, _Entry]]:
 
 
 def _choose(source: Source) -> tuple[_Entry, Format]:
+    from nanospine.io.describe import describe
+
     where = source.path.name
     if source.kind == "pickle":
         raise UnsafeFileError(
@@ -186,7 +188,7 @@ def _choose(source: Source) -> tuple[_Entry, Format]:
     ranked = _rank(source)
     if not ranked:
         raise UnknownFormatError(
-            f"{where}: no reader recognises the content ({_describe(source)}). Export a table with "
+            f"{where}: no reader recognises the content ({describe(source)}). Export a table with "
             "the columns x [nm], y [nm], z [nm], or name the format: read(path, format=...); "
             "`nanospine doctor` and ns.formats() list them."
         )
@@ -204,19 +206,6 @@ def _choose(source: Source) -> tuple[_Entry, Format]:
         entry.format, confidence=best, also=also, can_write=entry.format.name in writable
     )
     return entry, found
-
-
-def _describe(source: Source) -> str:
-    if source.kind in ("zip", "folder"):
-        names = source.members()
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        what = "a zip" if source.kind == "zip" else "a folder"
-        return f"{what} with {len(names)} files: {shown}" if names else f"{what} without files"
-    named = {
-        "hdf5": "an HDF5 file", "npy": "a numpy array", "mat5": "a MATLAB file",
-        "text": "text", "binary": "binary data", "gz": "gzip inside gzip or zip",
-    }  # fmt: skip
-    return named.get(source.kind, source.kind)
 
 
 def detect(path: str | os.PathLike[str]) -> Format:
