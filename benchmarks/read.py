@@ -1,6 +1,6 @@
 """CPU time and peak memory of reading one ThunderSTORM table of a million rows, and MINFLUX rows.
 
-Each reader runs in a process of its own, three times; the least CPU time counts, because other
+Each reader runs in a process of its own, seven times; the least CPU time counts, because other
 work on the machine only adds. Peers are run with the Python of their own environment::
 
     python benchmarks/read.py --rows 1000000 \\
@@ -28,7 +28,7 @@ warnings.simplefilter("ignore")
 path = sys.argv[1]
 {setup}
 best, rows = float("inf"), 0
-for _ in range(3):
+for _ in range(7):
     begin = time.process_time()
     result = read(path)
     best = min(best, time.process_time() - begin)

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from nanospine.io.registry import formats as formats
     from nanospine.io.registry import read as read
     from nanospine.io.registry import write as write
+    from nanospine.points.areas import ellipse as ellipse
+    from nanospine.points.areas import keep_box as keep_box
+    from nanospine.points.areas import keep_ellipse as keep_ellipse
+    from nanospine.points.areas import keep_polygon as keep_polygon
+    from nanospine.points.areas import keep_region as keep_region
+    from nanospine.points.filtering import filter_summary as filter_summary
+    from nanospine.points.filtering import keep_frames as keep_frames
+    from nanospine.points.filtering import keep_range as keep_range
+    from nanospine.points.filtering import keep_time as keep_time
+    from nanospine.points.filtering import keep_where as keep_where
+    from nanospine.points.neighbours import drop_duplicates as drop_duplicates
+    from nanospine.points.neighbours import drop_outliers as drop_outliers
+    from nanospine.points.neighbours import drop_sparse as drop_sparse
+    from nanospine.points.neighbours import keep_density as keep_density
+    from nanospine.points.neighbours import neighbour_counts as neighbour_counts
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
@@ -47,6 +62,21 @@ _WHERE = {
     "formats": "nanospine.io.registry",
     "read": "nanospine.io.registry",
     "write": "nanospine.io.registry",
+    "ellipse": "nanospine.points.areas",
+    "keep_box": "nanospine.points.areas",
+    "keep_ellipse": "nanospine.points.areas",
+    "keep_polygon": "nanospine.points.areas",
+    "keep_region": "nanospine.points.areas",
+    "filter_summary": "nanospine.points.filtering",
+    "keep_frames": "nanospine.points.filtering",
+    "keep_range": "nanospine.points.filtering",
+    "keep_time": "nanospine.points.filtering",
+    "keep_where": "nanospine.points.filtering",
+    "drop_duplicates": "nanospine.points.neighbours",
+    "drop_outliers": "nanospine.points.neighbours",
+    "drop_sparse": "nanospine.points.neighbours",
+    "keep_density": "nanospine.points.neighbours",
+    "neighbour_counts": "nanospine.points.neighbours",
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",

@@ -52,3 +52,19 @@ def test_text_is_no_range() -> None:
 def test_an_empty_result_tells_the_range_of_the_values() -> None:
     with pytest.raises(TooFewPointsError, match="from 100 to 900"):
         keep_range(ns.from_arrays([[0, 0, 1], [1, 1, 1]], photons=[100, 900]), "photons", low=1e4)
+
+
+def test_frames_and_time_include_their_ends() -> None:
+    locs = ns.from_arrays(np.zeros((5, 3)) + 1, frame=[1, 2, 3, 4, 5], time_s=[0.0, 1, 2, 3, 4])
+    assert ns.keep_frames(locs, 2, 4).table["frame"].tolist() == [2, 3, 4]
+    assert ns.keep_time(locs, 1.0, 1.0).table["frame"].tolist() == [2]
+
+
+def test_the_summary_adds_up() -> None:
+    locs = ns.from_arrays(np.arange(30.0).reshape(-1, 3), photons=np.arange(10) * 100.0)
+    kept = ns.keep_where(ns.keep_range(locs, "photons", low=200), "photons != 500")
+    summary = ns.filter_summary(kept)
+    assert summary["operation"].tolist() == ["keep_range", "keep_where"]
+    assert summary["removed"].tolist() == [2, 1]
+    assert summary["after"].iloc[-1] == len(kept) == 7
+    assert summary["removed_percent"].tolist() == [20.0, 12.5]
