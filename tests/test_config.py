@@ -107,3 +107,16 @@ def test_a_configuration_survives_its_own_json() -> None:
         MINIMAL | {"filter": [{"column": "photons", "min": 500}], "spines": {"precision_nm": 12}}
     )
     assert RunConfig.from_dict(config.model_dump(mode="json")) == config
+
+
+def test_steps_are_checked_when_the_file_is_read() -> None:
+    config = RunConfig.from_dict(
+        MINIMAL | {"step": [{"do": "drop_sparse", "radius_nm": 50.0, "min_neighbours": 5}]}
+    )
+    assert config.step[0].step.text == "drop_sparse radius_nm=50.0 min_neighbours=5"
+    with pytest.raises(ConfigError, match="did you mean 'drop_sparse'"):
+        RunConfig.from_dict(MINIMAL | {"step": [{"do": "drop_spars"}]})
+    with pytest.raises(ConfigError, match="'radius' is not an argument; did you mean 'radius_nm'"):
+        RunConfig.from_dict(MINIMAL | {"step": [{"do": "drop_sparse", "radius": 50.0}]})
+    with pytest.raises(ConfigError, match=r"\[\[step\]\] number 1 do: missing"):
+        RunConfig.from_dict(MINIMAL | {"step": [{"radius_nm": 50.0}]})

@@ -11,11 +11,12 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nanospine.core.errors import ConfigError
+from nanospine.points.steps import Step
 
 __all__ = [
     "EXAMPLE",
@@ -25,6 +26,7 @@ __all__ = [
     "OutputOptions",
     "RunConfig",
     "SpineOptions",
+    "StepOptions",
 ]
 
 EXAMPLE = """\
@@ -40,6 +42,11 @@ path = "cell1.csv"          # any format that `nanospine inspect` recognises
 # [[filter]]                # keep rows with min <= column <= max; as many as you like
 # column = "photons"
 # min = 500
+
+# [[step]]                  # then these, in this order; `nanospine filter --steps` lists them
+# do = "drop_sparse"
+# radius_nm = 50.0
+# min_neighbours = 5
 
 [envelope]
 label = "membrane"          # "membrane": the label is on the membrane; "filled": in the volume
@@ -97,6 +104,27 @@ class FilterOptions(_Section):
     max: float | None = None
 
 
+class StepOptions(BaseModel):
+    """`[[step]]`: a function of `nanospine.points.steps` by name, with its arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    do: str
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            self.step  # noqa: B018 - made for its checks
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def step(self) -> Step:
+        """What is to be done."""
+        return Step(self.do, self.model_extra or {})
+
+
 class EnvelopeOptions(_Section):
     """`[envelope]`: see :func:`nanospine.envelope`; `channel` is the one that it wraps."""
 
@@ -150,6 +178,7 @@ class RunConfig(_Section):
 
     input: InputOptions
     filter: tuple[FilterOptions, ...] = Field(default=(), strict=False)
+    step: tuple[StepOptions, ...] = Field(default=(), strict=False)
     envelope: EnvelopeOptions = EnvelopeOptions()
     spines: SpineOptions = SpineOptions()
     output: OutputOptions
@@ -211,9 +240,10 @@ class RunConfig(_Section):
         return self.base_folder / Path(self.output.folder).expanduser()
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+_SECTIONS: dict[str, type[BaseModel]] = {
     "input": InputOptions,
     "filter": FilterOptions,
+    "step": StepOptions,
     "envelope": EnvelopeOptions,
     "spines": SpineOptions,
     "output": OutputOptions,
@@ -228,7 +258,7 @@ def _fault(item: Mapping[str, Any]) -> str:
         place, known = section, [*_SECTIONS]
         inside = "the file"
     else:
-        name = f"[[{section}]]" if section == "filter" else f"[{section}]"
+        name = f"[[{section}]]" if section in ("filter", "step") else f"[{section}]"
         number = f" number {path[1] + 1}" if isinstance(path[1], int) else ""
         keys = [str(part) for part in path[1:] if not isinstance(part, int)]
         place = f"{name}{number} {keys[0] if keys else ''}".rstrip()

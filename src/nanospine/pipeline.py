@@ -24,6 +24,7 @@ from nanospine.core.history import HistoryEntry, plain
 from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress, report
 from nanospine.points.filtering import keep_range
+from nanospine.points.steps import apply_steps
 from nanospine.version import __version__
 
 if TYPE_CHECKING:
@@ -200,11 +201,12 @@ def analyse(
     from nanospine.surface.envelope import envelope
 
     timings: dict[str, float] = {}
-    notes = [note for step in localizations.history for note in step.get("notes", ())]
     with _timed(timings, "filter"):
         kept = localizations
         for item in config.filter:
             kept = keep_range(kept, item.column, low=item.min, high=item.max)
+        kept = apply_steps(kept, tuple(item.step for item in config.step), progress=progress)
+    notes = [note for step in kept.history for note in step.get("notes", ())]
     wrapped_locs, rows = _structure(kept, config.envelope.channel, notes)
     require_points(wrapped_locs)
     options = config.envelope

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nanospine.cli import convert, demo, doctor, envelope, inspect, run, simulate, spines
+from nanospine.cli import convert, demo, doctor, envelope, filter, inspect, run, simulate, spines
 from nanospine.cli.guard import GuardedGroup
 from nanospine.version import __version__
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
+app.command("filter")(filter.filter)
 app.command("envelope")(envelope.envelope)
 app.command("spines")(spines.spines)
 app.command("run")(run.run)
