@@ -287,8 +287,11 @@ def _hdbscan(group: _Group) -> IntArray:
         cluster_selection_epsilon=group.settings.radius_nm or 0.0,
         copy=True,
     )
-    labels = model.fit(group.xyz - group.xyz.mean(axis=0)).labels_
-    return np.maximum(np.asarray(labels, dtype=np.int64), -1)
+    # Ties between equal distances are decided by the order of the rows: make it one of place.
+    order = np.lexsort(group.xyz.T[::-1])
+    labels = group.nothing
+    labels[order] = model.fit((group.xyz - group.xyz.min(axis=0))[order]).labels_
+    return labels
 
 
 def _voronoi(group: _Group) -> IntArray:
