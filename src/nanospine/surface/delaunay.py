@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError, TooFewPointsError
+from nanospine.surface.engine import tetrahedralize
+from nanospine.surface.order import along_curve, first_of_equal
 from nanospine.surface.qhull import simplex_volumes, triangulate
 
 __all__ = ["Delaunay", "delaunay"]
@@ -16,9 +18,11 @@ __all__ = ["Delaunay", "delaunay"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# A direction in which the points spread by less than this fraction of their extent is flat: below
-# it, rounding of the coordinates decides the triangulation.
+# A direction in which the points spread by less than this fraction of their extent is flat for
+# Qhull: below it, rounding decides its triangulation.
 _FLAT = 1e-10
+# Our engine does not round; but rounded coordinates of a tilted plane are no volume either.
+_ROUNDING = 2.0**-51
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ class Delaunay:
     simplices: IntArray
     neighbors: IntArray
     first_of: IntArray = field(repr=False)
-    engine: str = "scipy"
+    engine: str = "nanospine"
 
     @property
     def dimension(self) -> int:
@@ -77,18 +81,29 @@ class Delaunay:
         return np.maximum(simplex_volumes(self.points_nm, self.simplices), 0.0)
 
 
-def delaunay(xyz_nm: npt.ArrayLike, *, engine: Literal["scipy"] = "scipy") -> Delaunay:
+def delaunay(
+    xyz_nm: npt.ArrayLike,
+    *,
+    engine: Literal["nanospine", "scipy"] = "nanospine",
+    threads: int | None = None,
+) -> Delaunay:
     """Triangulate points so that no point is inside the circumsphere of a tetrahedron.
 
-    Coordinates are centred first (Qhull drops points when they lie far from the origin) and exact
-    duplicates are set aside (Qhull would report cospherical ones as missing).
+    Which side of a plane or sphere a point is on is decided exactly, so that the answer is right
+    for grids, spheres, far offsets and wide spans, and does not depend on the order of the points:
+    cospherical ones are told apart by their coordinates. Exact duplicates are set aside.
 
     Parameters
     ----------
     xyz_nm : array_like, shape (n, 3) or (n, 2)
         Positions in nanometres.
-    engine : {"scipy"}
-        What computes the triangulation: Qhull (Barber, Dobkin and Huhdanpaa 1996) through scipy.
+    engine : {"nanospine", "scipy"}
+        Ours (incremental insertion along a Hilbert curve with exact predicates; see
+        :mod:`nanospine.surface.engine`), or Qhull (Barber, Dobkin and Huhdanpaa 1996) through
+        scipy, which is slower and moves points by 1e-8 of their extent where it fails. 2-D points
+        are always triangulated by Qhull.
+    threads : int, optional
+        For ours; as many as there are processors where not given. The answer is the same.
 
     Returns
     -------
@@ -122,35 +137,30 @@ give (n, 2) coordinates for triangles.
         raise GeometryError(
             f"delaunay: points of shape (n, 3) or (n, 2) were expected, found {points.shape}."
         )
-    if engine != "scipy":
-        raise GeometryError(f"delaunay: engine {engine!r} is not known; engines: 'scipy'.")
+    if engine not in ("nanospine", "scipy"):
+        raise GeometryError(
+            f"delaunay: engine {engine!r} is not known; engines: 'nanospine', 'scipy'."
+        )
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
         raise GeometryError(
             f"delaunay: {int((~finite).sum())} of {len(points)} points are not finite "
             f"(first: row {int(np.argmin(finite))}); remove them first."
         )
-    first_of = _first_of(points)
+    order, repeated = along_curve(points)
+    first_of = first_of_equal(order, repeated)
     kept = np.flatnonzero(first_of == np.arange(len(points)))
-    centred = _check_spread(points, kept)
+    ours = engine == "nanospine" and points.shape[1] == 3
+    centred = _check_spread(points, kept, exact=ours)
+    if ours:
+        along = first_of[order[np.concatenate([[True], ~repeated[:-1]])]]
+        simplices, neighbors = tetrahedralize(points, along, threads=threads)
+        return Delaunay(points, simplices, neighbors, first_of)
     simplices, neighbors = triangulate(centred)
-    return Delaunay(points, kept[simplices], neighbors, first_of, engine)
+    return Delaunay(points, kept[simplices], neighbors, first_of, "scipy")
 
 
-def _first_of(points: FloatArray) -> IntArray:
-    """For each point the lowest index of a point with the same coordinates."""
-    n = len(points)
-    order = np.lexsort(points.T[::-1])  # stable: among equals the lowest index comes first
-    ordered = points[order]
-    new = np.ones(n, dtype=bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    start = np.flatnonzero(new)
-    result = np.empty(n, dtype=np.int64)
-    result[order] = order[start][np.cumsum(new) - 1] if n else order
-    return result
-
-
-def _check_spread(points: FloatArray, kept: IntArray) -> FloatArray:
+def _check_spread(points: FloatArray, kept: IntArray, *, exact: bool) -> FloatArray:
     """Refuse points that span no volume, with the reason; give the distinct ones, centred."""
     n, dimension = points.shape
     if n < dimension + 1:
@@ -175,7 +185,11 @@ def _check_spread(points: FloatArray, kept: IntArray) -> FloatArray:
             _refuse_flat_axis(n, name, float(low[axis]))
     centred = points[kept] - (low + (high - low) / 2)
     spread = np.linalg.svd(_sample(centred) / np.abs(centred).max(), compute_uv=False)
-    flat = int((spread <= _FLAT * spread[0]).sum())
+    least = _FLAT * spread[0]
+    if exact:
+        largest = float(np.abs(points).max() / np.abs(centred).max())
+        least = _ROUNDING * largest * np.sqrt(len(centred))
+    flat = int((spread <= least).sum())
     if flat >= dimension - 1:
         raise GeometryError(
             f"delaunay: all {n} points lie on one line; a triangulation needs points that span "

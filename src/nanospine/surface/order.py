@@ -1,0 +1,166 @@
+"""The order in which points are inserted: rounds of growing size, along a Hilbert curve in each.
+
+It depends on the places of the points only, not on the order in which they are given. Equal points
+come out next to each other, which is how they are found.
+
+Source: N. Amenta, S. Choi, G. Rote, Incremental constructions con BRIO, SCG 2003.
+"""
+
+from __future__ import annotations
+
+# mypy: disable-error-code="no-untyped-def,misc"
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["along_curve", "first_of_equal", "hilbert_keys", "insertion_order"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# 20 bits for each of three axes: cells of 1 in 10^6 of the extent.
+_BITS = 20
+# Each round holds so many times the points of all rounds before it.
+_GROWTH = 32
+_FIRST_ROUND = 1000
+# So many points in one cell (an outlier far away makes cells large) are sorted among themselves.
+_CROWD = 64
+
+
+@njit(cache=True, nogil=True)
+def hilbert_keys(points, low, scale, bits):
+    """Give the places of points (n, 2 or 3) on a Hilbert curve (transform of Skilling 2004)."""
+    n, dimension = points.shape
+    keys = np.empty(n, dtype=np.int64)
+    x = np.empty(dimension, dtype=np.int64)
+    top = (np.int64(1) << bits) - 1
+    for row in range(n):
+        for i in range(dimension):
+            x[i] = min(np.int64((points[row, i] - low[i]) * scale), top)
+        q = np.int64(1) << (bits - 1)
+        while q > 1:
+            p = q - 1
+            for i in range(dimension):
+                if x[i] & q:
+                    x[0] ^= p
+                else:
+                    t = (x[0] ^ x[i]) & p
+                    x[0] ^= t
+                    x[i] ^= t
+            q >>= 1
+        for i in range(1, dimension):
+            x[i] ^= x[i - 1]
+        t = np.int64(0)
+        q = np.int64(1) << (bits - 1)
+        while q > 1:
+            if x[dimension - 1] & q:
+                t ^= q - 1
+            q >>= 1
+        for i in range(dimension):
+            x[i] ^= t
+        key = np.int64(0)
+        for bit in range(bits - 1, -1, -1):
+            for i in range(dimension):
+                key = (key << 1) | ((x[i] >> bit) & 1)
+        keys[row] = key
+    return keys
+
+
+def along_curve(points: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """Sort points along a Hilbert curve.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n,)
+        Among points of one cell those with lower index first.
+    repeated : ndarray of bool, shape (n,)
+        Whether the next in this order has equal coordinates.
+
+    Examples
+    --------
+    >>> order, repeated = along_curve(np.array([[0.0, 0, 0], [9, 9, 9], [0, 0, 0]]))
+    >>> order.tolist(), repeated.tolist()
+    ([0, 2, 1], [True, False, False])
+    """
+    n = len(points)
+    repeated = np.zeros(n, dtype=bool)
+    if n < 2:
+        return np.arange(n), repeated
+    low = points.min(axis=0)
+    extent = float((points.max(axis=0) - low).max())
+    if extent == 0.0:
+        repeated[:-1] = True
+        return np.arange(n), repeated
+    keys = hilbert_keys(points, low, ((1 << _BITS) - 1) / extent, _BITS)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    same = keys[1:] == keys[:-1]
+    if not same.any():
+        return order, repeated
+    # Runs of one cell: sorted among themselves, by a curve of their own when they are many.
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    for begin, end in zip(edges[::2], edges[1::2] + 1, strict=True):
+        run = order[begin:end]
+        if len(run) > _CROWD and len(run) < n:
+            inner, again = along_curve(points[run])
+            repeated[begin:end] = again
+        else:
+            inner = np.lexsort(points[run].T[::-1])
+            there = points[run[inner]]
+            repeated[begin : end - 1] = (there[1:] == there[:-1]).all(axis=1)
+        order[begin:end] = run[inner]
+    return order, repeated
+
+
+def first_of_equal(order: IntArray, repeated: npt.NDArray[np.bool_]) -> IntArray:
+    """For each point the lowest index of a point with the same coordinates.
+
+    Examples
+    --------
+    >>> first_of_equal(np.array([0, 2, 1]), np.array([True, False, False])).tolist()
+    [0, 1, 0]
+    """
+    first = np.arange(len(order))
+    if not repeated.any():
+        return first
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = ~repeated[:-1]
+    group = np.cumsum(new) - 1
+    first[order] = np.minimum.reduceat(order, np.flatnonzero(new))[group]
+    return first
+
+
+def insertion_order(points: FloatArray, order: IntArray) -> tuple[IntArray, int]:
+    """Deal points that are sorted along a curve into rounds; give where the last round begins.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, dimension)
+    order : ndarray of int64
+        Of those that are to be inserted.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).random((3000, 3))
+    >>> order, last = insertion_order(points, along_curve(points)[0])
+    >>> bool((np.sort(order) == np.arange(3000)).all()), 30 < last < 300
+    (True, True)
+    """
+    n = len(order)
+    rounds, size = 0, n
+    while size > _FIRST_ROUND:
+        size //= _GROWTH
+        rounds += 1
+    if rounds == 0:
+        return order, 0
+    # Rounds are drawn, not cut: each is a sample of the whole. The lot is a mix of the coordinates.
+    lot = np.full(len(points), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in points.T:
+        lot ^= np.ascontiguousarray(column + 0.0).view(np.uint64)  # + 0.0: -0 is 0
+        lot *= np.uint64(0xBF58476D1CE4E5B9)
+        lot ^= lot >> np.uint64(29)
+    number = np.full(len(points), rounds, dtype=np.int8)
+    for level in range(1, rounds + 1):
+        number -= (lot >> np.uint64(11)) < np.uint64(int(2.0**53 * float(_GROWTH) ** -level))
+    number = number[order]
+    return order[np.argsort(number, kind="stable")], n - int((number == rounds).sum())
