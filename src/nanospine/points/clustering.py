@@ -60,7 +60,7 @@ def cluster(
         the number over the size of the cell and those around it (1, smoother, for large
         structures). Those denser than `density_factor` times the mean density of the region, or
         with `random_fraction` those denser than all but this fraction of localizations spread at
-        random in the region, make objects where they are neighbours in the Delaunay triangulation
+        random in the region, make objects where their cells share an edge or face
         (and, with `radius_nm`, not farther apart); objects of fewer than `min_points` are dropped.
         Cells end at the bounding box of region and data; localizations on each other share a cell.
         Cells at the rim of a cluster reach into the void around it and are not dense: the

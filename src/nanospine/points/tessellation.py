@@ -3,29 +3,41 @@
 A cell is what the half spaces towards the Delaunay neighbours leave of the box. Cells of points at
 the rim therefore end at the box instead of reaching to infinity, and no circumcentre is needed,
 which for flat tetrahedra lie anywhere.
+
+Many points are triangulated in tiles with a margin, because Qhull takes some kilobytes for each
+point. A cell is final when the circles (spheres) around its corners through its point stay within
+the tile and margin: no point beyond can cut it. What is not final is triangulated again, together
+with the final cells that touch it, which are all the neighbours that it can have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import Delaunay, QhullError
 
-__all__ = ["VoronoiCells", "voronoi_cells"]
+from nanospine.core.progress import Progress, report
+from nanospine.points.cells import cell_sizes, gather, join_dense, scatter, sum_around, touching
+from nanospine.points.grid_dbscan import dbscan_labels
+
+__all__ = ["VoronoiCells", "dense_objects", "voronoi_cells"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+SmallIntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 
 # A direction in which points spread by less than this fraction of their extent is flat.
 _FLAT = 1e-10
-# A cut adds at most one corner to a convex polygon: neighbours, box and some for rounding.
-_SPARE = 16
+# Points nearer than this fraction of the extent are one: 1e-5 nm in 10 um.
+_SAME = 1e-9
+# Points of a tile: Qhull takes some 2 kB for each in 3-D.
+_TILE = 100_000
+# Margin on each side, as a fraction of the extent of a tile.
+_MARGIN = {2: 0.03, 3: 0.08}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +54,9 @@ class VoronoiCells:
         Area (2-D) or volume (3-D) of each cell within the box.
     clipped : ndarray of bool, shape (m,)
         Cells that the box cuts.
-    starts, neighbours : ndarray of int64
-        Cells next to cell i: `neighbours[starts[i]:starts[i + 1]]`.
+    starts, neighbours : ndarray of int64, ndarray of int32
+        Cells that share an edge (face) with cell i in the box:
+        `neighbours[starts[i]:starts[i + 1]]`. Those that share a corner only do not count.
     """
 
     site: IntArray
@@ -51,21 +64,36 @@ class VoronoiCells:
     size: FloatArray
     clipped: BoolArray
     starts: IntArray
-    neighbours: IntArray
+    neighbours: SmallIntArray
 
     def density(self, *, rank: int = 0) -> FloatArray:
         """Density of each cell: points per area (volume), of the cell or with its neighbours."""
         count, size = self.multiplicity.astype(np.float64), self.size
         if rank == 1:
-            owner = np.repeat(np.arange(len(size)), np.diff(self.starts))
-            count = count + np.bincount(owner, count[self.neighbours], minlength=len(size))
-            size = size + np.bincount(owner, size[self.neighbours], minlength=len(size))
+            count = sum_around(self.starts, self.neighbours, count)
+            size = sum_around(self.starts, self.neighbours, size)
         # A cell has room: only points nearer than rounding have none, which is a density too.
         return count / np.maximum(size, np.finfo(np.float64).tiny)
 
 
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Cells of distinct points; `merged` tells with which point Qhull took a point for one."""
+
+    size: FloatArray
+    clipped: BoolArray
+    starts: IntArray
+    neighbours: SmallIntArray
+    merged: IntArray
+
+
 def voronoi_cells(
-    points: FloatArray, low: FloatArray, high: FloatArray, *, simplices: IntArray | None = None
+    points: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    simplices: IntArray | None = None,
+    progress: Progress | None = None,
 ) -> VoronoiCells:
     """Measure the Voronoi cells of points within a box.
 
@@ -77,6 +105,8 @@ def voronoi_cells(
         Corners of the box.
     simplices : ndarray of int, shape (m, d + 1), optional
         Delaunay triangles or tetrahedra of the points, where there are some already.
+    progress : callable, optional
+        Called with the stage and the fraction that is done.
 
     Returns
     -------
@@ -89,245 +119,19 @@ def voronoi_cells(
     ([4.0, 8.0], [1, 0])
     """
     shift = (low + high) / 2
-    distinct, site, multiplicity = _distinct(points - shift)
+    distinct, site = _distinct(points - shift)
+    box = np.array([low - shift, high - shift])
     if simplices is None:
-        starts, neighbours, merged = delaunay_neighbours(distinct)
+        cells = _tiled(distinct, box, progress)
     else:
         starts, neighbours = _adjacency(site[np.asarray(simplices)], len(distinct))
-        merged = np.arange(len(distinct))
-    if (merged != np.arange(len(merged))).any():
-        # Nearer to another point than Qhull resolves: they share a cell.
-        kept = np.flatnonzero(merged == np.arange(len(merged)))
-        place = np.zeros(len(merged), dtype=np.int64)
-        place[kept] = np.arange(len(kept))
-        site = place[merged[site]]
-        multiplicity = np.bincount(site, minlength=len(kept))
-        degree = np.diff(starts)[kept]
-        starts = np.concatenate([[0], np.cumsum(degree)])
-        neighbours, distinct = place[neighbours], distinct[kept]
-    size, clipped = measure_cells(distinct, starts, neighbours, low - shift, high - shift)
-    return VoronoiCells(site, multiplicity, size, clipped, starts, neighbours)
-
-
-def measure_cells(
-    points: FloatArray, starts: IntArray, neighbours: IntArray, low: FloatArray, high: FloatArray
-) -> tuple[FloatArray, BoolArray]:
-    """Give size of each cell and whether the box cuts it, for known neighbours."""
-    most = int(np.diff(starts).max(initial=0))
-    function = _cell_areas if points.shape[1] == 2 else _cell_volumes
-    size, clipped = function(np.ascontiguousarray(points), starts, neighbours, low, high, most)
-    return size, clipped
-
-
-def _distinct(points: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """Give distinct points, the place of each row among them, and how many rows share each."""
-    order = np.lexsort(points.T[::-1])
-    ordered = points[order]
-    new = np.ones(len(points), dtype=bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    site = np.empty(len(points), dtype=np.int64)
-    site[order] = np.cumsum(new) - 1
-    multiplicity = np.diff(np.append(np.flatnonzero(new), len(points)))
-    return ordered[new], site, multiplicity.astype(np.int64)
-
-
-def delaunay_neighbours(points: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Give Delaunay neighbours of distinct points as starts and places, and what Qhull merged.
-
-    Points on one plane or line are triangulated in it: their neighbours are the same.
-    """
-    n = len(points)
-    alone = np.arange(n)
-    if n < 2:
-        return np.zeros(n + 1, dtype=np.int64), np.zeros(0, dtype=np.int64), alone
-    centred = points - points.mean(axis=0)
-    value, axes = np.linalg.eigh(centred.T @ centred)
-    rank = int((np.sqrt(np.maximum(value, 0)) > _FLAT * np.sqrt(value[-1])).sum())
-    if rank == 1 or n == 2:
-        order = np.argsort(centred @ axes[:, -1])
-        pairs = np.column_stack([order[:-1], order[1:]])
-        return *_adjacency(pairs, n), alone
-    flat = centred if rank == points.shape[1] else centred @ axes[:, -rank:]
-    if n <= rank + 1:
-        return *_adjacency(np.arange(n)[None], n), alone
-    options = "Qbb Qc Qz Q12"
-    try:
-        found = Delaunay(flat, qhull_options=options)
-    except QhullError:
-        found = Delaunay(flat, qhull_options="QJ Qbb Q12")  # almost flat: moved by a little
-    merged = alone.copy()
-    merged[found.coplanar[:, 0]] = found.coplanar[:, 2]
-    return *_adjacency(found.simplices, n), merged
-
-
-def _adjacency(simplices: npt.NDArray[np.integer], n: int) -> tuple[IntArray, IntArray]:
-    """Neighbours of each of n points in simplices, in compressed rows."""
-    corners = simplices.shape[1]
-    keys = [
-        simplices[:, a].astype(np.int64) * n + simplices[:, b]
-        for a in range(corners)
-        for b in range(corners)
-        if a != b
-    ]
-    key = np.unique(np.concatenate(keys))
-    owner, other = key // n, key % n
-    owner, other = owner[owner != other], other[owner != other]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int64)
-    return starts, other
-
-
-@njit(cache=True)
-def _cut(
-    polygon: FloatArray, size: int, spare: FloatArray, a: float, b: float, limit: float
-) -> int:
-    """Keep the part of a convex polygon where a x + b y <= limit; give its number of corners."""
-    kept = 0
-    cut = False
-    for i in range(size):
-        x, y = polygon[i, 0], polygon[i, 1]
-        j = i + 1 if i + 1 < size else 0
-        here = a * x + b * y - limit
-        there = a * polygon[j, 0] + b * polygon[j, 1] - limit
-        if here <= 0:
-            spare[kept, 0], spare[kept, 1] = x, y
-            kept += 1
-        else:
-            cut = True
-        if (here < 0 and there > 0) or (here > 0 and there < 0):
-            t = here / (here - there)
-            spare[kept, 0] = x + t * (polygon[j, 0] - x)
-            spare[kept, 1] = y + t * (polygon[j, 1] - y)
-            kept += 1
-    if not cut:
-        return size
-    polygon[:kept] = spare[:kept]
-    return kept
-
-
-@njit(cache=True)
-def _area(polygon: FloatArray, size: int) -> float:
-    twice = 0.0
-    for i in range(1, size - 1):
-        ax, ay = polygon[i, 0] - polygon[0, 0], polygon[i, 1] - polygon[0, 1]
-        bx, by = polygon[i + 1, 0] - polygon[0, 0], polygon[i + 1, 1] - polygon[0, 1]
-        twice += ax * by - ay * bx
-    return abs(twice) / 2
-
-
-@njit(cache=True)
-def _cell_areas(
-    points: FloatArray,
-    starts: IntArray,
-    neighbours: IntArray,
-    low: FloatArray,
-    high: FloatArray,
-    most: int,
-) -> tuple[FloatArray, BoolArray]:
-    n = len(points)
-    sizes = np.zeros(n)
-    clipped = np.zeros(n, dtype=np.bool_)
-    polygon = np.empty((most + _SPARE, 2))
-    spare = np.empty((most + _SPARE, 2))
-    for i in range(n):
-        x0, y0 = low[0] - points[i, 0], low[1] - points[i, 1]
-        x1, y1 = high[0] - points[i, 0], high[1] - points[i, 1]
-        polygon[0], polygon[1] = (x0, y0), (x1, y0)
-        polygon[2], polygon[3] = (x1, y1), (x0, y1)
-        size = 4
-        for k in range(starts[i], starts[i + 1]):
-            a = points[neighbours[k], 0] - points[i, 0]
-            b = points[neighbours[k], 1] - points[i, 1]
-            size = _cut(polygon, size, spare, a, b, (a * a + b * b) / 2)
-        sizes[i] = _area(polygon, size)
-        for k in range(size):
-            x, y = polygon[k, 0], polygon[k, 1]
-            if x <= x0 or x >= x1 or y <= y0 or y >= y1:
-                clipped[i] = True
-    return sizes, clipped
-
-
-@njit(cache=True)
-def _face_area(
-    planes: FloatArray,
-    n_planes: int,
-    face: int,
-    reach: float,
-    polygon: FloatArray,
-    spare: FloatArray,
-) -> float:
-    """Area of one face of the cell given by unit normals and distances (nx, ny, nz, h)."""
-    nx, ny, nz, h = planes[face]
-    # Two directions in the plane, from the axis that the normal is least along.
-    if abs(nx) <= abs(ny) and abs(nx) <= abs(nz):
-        ux, uy, uz = 0.0, nz, -ny
-    elif abs(ny) <= abs(nz):
-        ux, uy, uz = -nz, 0.0, nx
-    else:
-        ux, uy, uz = ny, -nx, 0.0
-    length = np.sqrt(ux * ux + uy * uy + uz * uz)
-    ux, uy, uz = ux / length, uy / length, uz / length
-    vx, vy, vz = ny * uz - nz * uy, nz * ux - nx * uz, nx * uy - ny * ux
-    polygon[0], polygon[1] = (-reach, -reach), (reach, -reach)
-    polygon[2], polygon[3] = (reach, reach), (-reach, reach)
-    size = 4
-    for g in range(n_planes):
-        if g == face:
-            continue
-        ax, ay, az, limit = planes[g]
-        # Planes are sorted by distance: behind the farthest corner none cuts any more.
-        if g % 8 == 7:
-            far = 0.0
-            for k in range(size):
-                far = max(far, polygon[k, 0] ** 2 + polygon[k, 1] ** 2)
-            if limit * limit > far + h * h:
-                break
-        dot = ax * nx + ay * ny + az * nz
-        a = ax * ux + ay * uy + az * uz
-        b = ax * vx + ay * vy + az * vz
-        size = _cut(polygon, size, spare, a, b, limit - dot * h)
-        if size < 3:
-            return 0.0
-    return _area(polygon, size)
-
-
-@njit(cache=True)
-def _cell_volumes(
-    points: FloatArray,
-    starts: IntArray,
-    neighbours: IntArray,
-    low: FloatArray,
-    high: FloatArray,
-    most: int,
-) -> tuple[FloatArray, BoolArray]:
-    n = len(points)
-    sizes = np.zeros(n)
-    clipped = np.zeros(n, dtype=np.bool_)
-    polygon = np.empty((most + _SPARE, 2))
-    spare = np.empty((most + _SPARE, 2))
-    planes = np.empty((most + 6, 4))
-    reach = np.sqrt(((high - low) ** 2).sum()) + 1.0
-    for i in range(n):
-        planes[:6] = 0.0
-        for axis in range(3):
-            planes[2 * axis, axis] = -1.0
-            planes[2 * axis, 3] = points[i, axis] - low[axis]
-            planes[2 * axis + 1, axis] = 1.0
-            planes[2 * axis + 1, 3] = high[axis] - points[i, axis]
-        size = 6
-        for k in range(starts[i], starts[i + 1]):
-            gap = points[neighbours[k]] - points[i]
-            length = np.sqrt((gap * gap).sum())
-            planes[size, :3] = gap / length
-            planes[size, 3] = length / 2
-            size += 1
-        order = np.argsort(planes[:size, 3])
-        arranged = planes[:size][order]
-        for face in range(size):
-            area = _face_area(arranged, size, face, reach, polygon, spare)
-            sizes[i] += area * arranged[face, 3] / 3
-            if area > 0 and order[face] < 6:
-                clipped[i] = True
-    return sizes, clipped
+        cells = _measured(distinct, box, starts, neighbours, np.arange(len(distinct)))
+    # Nearer to another point than Qhull resolves: they share its cell.
+    site = cells.merged[site]
+    multiplicity = np.bincount(site, minlength=len(distinct))
+    return VoronoiCells(
+        site, multiplicity, cells.size, cells.clipped, cells.starts, cells.neighbours
+    )
 
 
 def dense_objects(
@@ -354,17 +158,168 @@ def dense_objects(
     -------
     ndarray of int64, shape (n,)
     """
-    m = len(cells.size)
-    owner = np.repeat(np.arange(m), np.diff(cells.starts))
-    joined = dense[owner] & dense[cells.neighbours]
-    a, b = owner[joined], cells.neighbours[joined]
-    if longest is not None:
-        place = np.zeros((m, points.shape[1]))
-        place[cells.site] = points
-        near = ((place[a] - place[b]) ** 2).sum(axis=1) <= longest**2
-        a, b = a[near], b[near]
-    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(m, m))
-    _, part = connected_components(graph, directed=False)
-    weight = np.bincount(part, cells.multiplicity * dense)
+    place = np.zeros((len(cells.size), points.shape[1]))
+    place[cells.site] = points
+    limit = np.inf if longest is None else longest**2
+    part = join_dense(cells.starts, cells.neighbours, dense, place, limit)
+    weight = np.bincount(part, cells.multiplicity * dense, minlength=len(part))
     kept = dense & (weight[part] >= min_points)
     return np.where(kept, part, -1)[cells.site].astype(np.int64)
+
+
+def _distinct(points: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Give distinct points and the place of each row among them."""
+    order = np.lexsort(points.T[::-1])
+    ordered = points[order]
+    if len(points) == 0:
+        return ordered, order
+    # Triangulations are wrong, not only inexact, where points differ by their rounding.
+    near = _SAME * float(np.abs(ordered).max())
+    label = dbscan_labels(ordered, max(near, np.finfo(np.float64).tiny ** 0.25), 1)
+    site = np.empty(len(points), dtype=np.int64)
+    site[order] = label
+    # numbered by their first rows: these are in the order of the labels
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(label), prepend=-1))
+    return ordered[first], site
+
+
+def _tiled(points: FloatArray, box: FloatArray, progress: Progress | None) -> _Cells:
+    n, d = points.shape
+    if n <= _TILE + _TILE // 2:
+        return _whole(points, box)
+    size, clipped = np.zeros(n), np.zeros(n, dtype=bool)
+    final = np.zeros(n, dtype=bool)
+    merged, degree = np.arange(n), np.zeros(n, dtype=np.int64)
+    pieces: list[tuple[IntArray, SmallIntArray]] = []  # rows that are final, their neighbours
+    done = 0
+    for rows, low, high in _tiles(points):
+        margin = _MARGIN[d] * (points[rows].max(axis=0) - points[rows].min(axis=0))
+        known = np.array([low - margin, high + margin])
+        near = np.flatnonzero(((points >= known[0]) & (points <= known[1])).all(axis=1))
+        starts, neighbours, same = _delaunay_neighbours(points[near])
+        mine = np.searchsorted(near, rows)
+        found = cell_sizes(points[near], starts, neighbours, box, mine, known)
+        size[rows], clipped[rows], final[rows] = found.size, found.clipped, found.final
+        degree[rows] = found.degree
+        apart = same[mine] == mine
+        merged[rows[~apart]] = near[same[mine[~apart]]]
+        size[rows[~apart]], final[rows[~apart]], degree[rows[~apart]] = 0.0, True, 0
+        kept = final[rows]
+        local = np.concatenate([[0], np.cumsum(found.degree)])
+        flat = gather(local, found.neighbours, np.flatnonzero(kept & apart))
+        pieces.append((rows[kept], near[flat].astype(np.int32)))
+        done += len(rows)
+        report(progress, "voronoi", 0.8 * done / n)
+    if not final.all():
+        again = ~final
+        for rows, flat in pieces:
+            again[rows[touching(degree[rows], flat, final)]] = True
+        near = np.flatnonzero(again)
+        # Few enough for the tiles to become fewer; else at once.
+        cells = (
+            _tiled(points[near], box, None) if len(near) < 0.7 * n else _whole(points[near], box)
+        )
+        mine = np.flatnonzero(~final[near])
+        rows = near[mine]
+        size[rows], clipped[rows] = cells.size[mine], cells.clipped[mine]
+        merged[rows] = near[cells.merged[mine]]
+        degree[rows] = np.diff(cells.starts)[mine]
+        flat = gather(cells.starts, cells.neighbours, mine)
+        pieces.append((rows, near[flat].astype(np.int32)))
+    starts = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
+    neighbours = np.empty(starts[-1], dtype=np.int32)
+    while pieces:
+        scatter(starts, neighbours, *pieces.pop())
+    report(progress, "voronoi", 1.0)
+    return _Cells(size, clipped, starts, neighbours, merged)
+
+
+def _tiles(points: FloatArray) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+    """Cut the longest axis in halves until a tile has few points: rows (sorted) and its box."""
+    d = points.shape[1]
+    waiting = [(np.arange(len(points)), np.full(d, -np.inf), np.full(d, np.inf))]
+    while waiting:
+        rows, low, high = waiting.pop()
+        if len(rows) <= _TILE:
+            yield rows, low, high
+            continue
+        inside = points[rows]
+        axis = int((inside.max(axis=0) - inside.min(axis=0)).argmax())
+        values = inside[:, axis]
+        middle = float(np.partition(values, len(values) // 2)[len(values) // 2])
+        below = values < middle
+        if not below.any():  # many share the coordinate that is the lowest too
+            yield rows, low, high
+            continue
+        low_above, high_below = low.copy(), high.copy()
+        low_above[axis] = high_below[axis] = middle
+        waiting += [(rows[below], low, high_below), (rows[~below], low_above, high)]
+
+
+def _whole(points: FloatArray, box: FloatArray) -> _Cells:
+    return _measured(points, box, *_delaunay_neighbours(points))
+
+
+def _measured(
+    points: FloatArray,
+    box: FloatArray,
+    starts: IntArray,
+    neighbours: SmallIntArray,
+    merged: IntArray,
+) -> _Cells:
+    rows = np.arange(len(points))
+    everywhere = np.array([[-np.inf], [np.inf]]) * np.ones(points.shape[1])
+    found = cell_sizes(points, starts, neighbours, box, rows, everywhere)
+    size, degree, flat = found.size, found.degree, found.neighbours
+    alone = merged == rows
+    if not alone.all():
+        local = np.concatenate([[0], np.cumsum(degree)])
+        flat = gather(local, flat, np.flatnonzero(alone))
+        size[~alone], degree[~alone] = 0.0, 0
+    starts = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
+    return _Cells(size, found.clipped, starts, flat, merged)
+
+
+def _delaunay_neighbours(points: FloatArray) -> tuple[IntArray, SmallIntArray, IntArray]:
+    """Give Delaunay neighbours of distinct points as starts and places, and what Qhull merged.
+
+    Points on one plane or line are triangulated in it: their neighbours are the same.
+    """
+    n = len(points)
+    alone = np.arange(n)
+    if n < 2:
+        return np.zeros(n + 1, dtype=np.int64), np.zeros(0, dtype=np.int32), alone
+    centred = points - points.mean(axis=0)
+    value, axes = np.linalg.eigh(centred.T @ centred)
+    rank = int((np.sqrt(np.maximum(value, 0)) > _FLAT * np.sqrt(value[-1])).sum())
+    if rank == 1 or n == 2:
+        order = np.argsort(centred @ axes[:, -1])
+        pairs = np.column_stack([order[:-1], order[1:]])
+        return *_adjacency(pairs, n), alone
+    flat = centred if rank == points.shape[1] else centred @ axes[:, -rank:]
+    if n <= rank + 1:
+        return *_adjacency(np.arange(n)[None], n), alone
+    try:
+        found = Delaunay(flat, qhull_options="Qbb Qc Qz Q12")
+    except QhullError:
+        found = Delaunay(flat, qhull_options="QJ Qbb Q12")  # almost flat: moved by a little
+    merged = alone.copy()
+    merged[found.coplanar[:, 0]] = found.coplanar[:, 2]
+    starts, neighbours = found.vertex_neighbor_vertices
+    return starts.astype(np.int64), neighbours.astype(np.int32), merged
+
+
+def _adjacency(simplices: npt.NDArray[np.integer], n: int) -> tuple[IntArray, SmallIntArray]:
+    """Neighbours of each of n points in simplices, in compressed rows."""
+    corners = simplices.shape[1]
+    keys = [
+        simplices[:, a].astype(np.int64) * n + simplices[:, b]
+        for a in range(corners)
+        for b in range(corners)
+        if a != b
+    ]
+    key = np.unique(np.concatenate(keys))
+    owner, other = key // n, key % n
+    owner, other = owner[owner != other], other[owner != other]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]).astype(np.int64)
+    return starts, other.astype(np.int32)
