@@ -129,11 +129,11 @@ def cluster(
     notes: list[str] = []
     groups = _groups(localizations, by_channel, notes)
     for number, (name, rows) in enumerate(groups):
-        group = _Group(name, xyz[rows], localizations.region, settings, notes)
+        progress_here = _part_of(progress, number, len(groups))
+        group = _Group(name, xyz[rows], localizations.region, settings, notes, progress_here)
         found = group.nothing if group.too_small() else _METHODS[method](group)
         found[found >= 0] += labels.max(initial=-1) + 1
         labels[rows] = found
-        report(progress, "cluster", 0.8 * (number + 1) / len(groups))
     labels = _ordered(labels, min_localizations)
     table = cluster_table(localizations, labels)
     if len(table) == 0 and not notes:
@@ -203,6 +203,11 @@ class _Settings:
             )
 
 
+def _part_of(progress: Progress | None, number: int, total: int) -> Progress:
+    """Progress of one of several groups, which together are 0.8 of the work."""
+    return lambda stage, fraction: report(progress, stage, 0.8 * (number + fraction) / total)
+
+
 def _groups(
     localizations: Localizations, by_channel: bool, notes: list[str]
 ) -> list[tuple[str, IntArray]]:
@@ -247,6 +252,7 @@ class _Group:
     region: Region
     settings: _Settings
     notes: list[str]
+    progress: Progress | None
 
     @property
     def nothing(self) -> IntArray:
@@ -270,7 +276,7 @@ def _dbscan(group: _Group) -> IntArray:
     assert settings.radius_nm is not None  # checked with the settings
     if settings.radius_z_nm is not None:
         xyz = xyz * [1.0, 1.0, settings.radius_nm / settings.radius_z_nm]
-    return dbscan_labels(xyz, settings.radius_nm, settings.min_points)
+    return dbscan_labels(xyz, settings.radius_nm, settings.min_points, progress=group.progress)
 
 
 def _hdbscan(group: _Group) -> IntArray:
@@ -307,7 +313,7 @@ def _voronoi(group: _Group) -> IntArray:
     if size <= 0 or not (high > low).all():
         group.note("no cluster: the region has no area or volume, so there is no density")
         return group.nothing
-    cells = voronoi_cells(xyz, low, high)
+    cells = voronoi_cells(xyz, low, high, progress=group.progress)
     factor = settings.density_factor
     if settings.random_fraction is not None:
         factor = _random_factor(group, low, high)
