@@ -24,6 +24,7 @@ _ROUNDS = 50
 _BLOCKS = 12
 _FEWEST_PAIRS = 10
 _SETTLED_NM = 0.005
+_COARSE = 0.02
 _KERNEL = 0.6
 _CHANCE = 2.0
 _MOST_PAIRS = 2_000_000
@@ -240,7 +241,8 @@ def _closing_in(
             state, before = found, distance
             if stage == stages[-1]:
                 distance = _closer(a, b, pairs, state, distance, max_distance_nm)
-            if change < _SETTLED_NM and distance > 0.99 * before:
+            # the kernel does the rest
+            if change < _COARSE * distance and distance > 0.99 * before:
                 break
     return state, _mutual(a, b, tree, state, distance), distance
 
