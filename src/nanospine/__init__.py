@@ -30,16 +30,29 @@ if TYPE_CHECKING:
     from nanospine.points.areas import keep_ellipse as keep_ellipse
     from nanospine.points.areas import keep_polygon as keep_polygon
     from nanospine.points.areas import keep_region as keep_region
+    from nanospine.points.channels import assign_dcr as assign_dcr
+    from nanospine.points.channels import assign_ratio as assign_ratio
+    from nanospine.points.channels import fit_dcr as fit_dcr
+    from nanospine.points.channels import merge_localizations as merge_localizations
+    from nanospine.points.channels import split_channels as split_channels
+    from nanospine.points.clustering import Clusters as Clusters
+    from nanospine.points.clustering import cluster as cluster
     from nanospine.points.filtering import filter_summary as filter_summary
     from nanospine.points.filtering import keep_frames as keep_frames
     from nanospine.points.filtering import keep_range as keep_range
     from nanospine.points.filtering import keep_time as keep_time
     from nanospine.points.filtering import keep_where as keep_where
+    from nanospine.points.minflux_quality import cfr_cut as cfr_cut
+    from nanospine.points.minflux_quality import efo_cut as efo_cut
+    from nanospine.points.minflux_quality import first_peak_bounds as first_peak_bounds
+    from nanospine.points.minflux_quality import propose_cuts as propose_cuts
     from nanospine.points.neighbours import drop_duplicates as drop_duplicates
     from nanospine.points.neighbours import drop_outliers as drop_outliers
     from nanospine.points.neighbours import drop_sparse as drop_sparse
     from nanospine.points.neighbours import keep_density as keep_density
     from nanospine.points.neighbours import neighbour_counts as neighbour_counts
+    from nanospine.points.registration import Registration as Registration
+    from nanospine.points.registration import register as register
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
@@ -77,6 +90,19 @@ _WHERE = {
     "drop_sparse": "nanospine.points.neighbours",
     "keep_density": "nanospine.points.neighbours",
     "neighbour_counts": "nanospine.points.neighbours",
+    "assign_dcr": "nanospine.points.channels",
+    "assign_ratio": "nanospine.points.channels",
+    "fit_dcr": "nanospine.points.channels",
+    "merge_localizations": "nanospine.points.channels",
+    "split_channels": "nanospine.points.channels",
+    "Clusters": "nanospine.points.clustering",
+    "cluster": "nanospine.points.clustering",
+    "cfr_cut": "nanospine.points.minflux_quality",
+    "efo_cut": "nanospine.points.minflux_quality",
+    "first_peak_bounds": "nanospine.points.minflux_quality",
+    "propose_cuts": "nanospine.points.minflux_quality",
+    "Registration": "nanospine.points.registration",
+    "register": "nanospine.points.registration",
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",

@@ -51,6 +51,7 @@ def summary(locs: Localizations, file: Path) -> dict[str, Any]:
     from nanospine.cli.console import records
     from nanospine.core.columns import CANONICAL
     from nanospine.io.registry import formats
+    from nanospine.points.minflux_quality import propose_cuts
 
     # A file of ours brings the reading of the file it was made from: the last one is this one.
     reading: dict[str, Any] = next(
@@ -91,6 +92,9 @@ def summary(locs: Localizations, file: Path) -> dict[str, Any]:
         ],
         "read_with": arguments,
         "notes": [note for step in locs.history for note in step.get("notes", ())],
+        "proposals": [
+            {"sentence": item.sentence, "filter": item.filter} for item in propose_cuts(locs)
+        ],
     }
 
 
@@ -142,6 +146,8 @@ def _show(found: dict[str, Any]) -> None:
         emit_pairs({"other columns": ", ".join(found["other_columns"])})
     for note in found["notes"]:
         emit_pairs({"noticed": note})
+    for item in found["proposals"]:
+        emit_pairs({"proposed": f"{item['sentence']}: -w '{item['filter']}'"})
 
 
 def _format(found: dict[str, Any]) -> str:

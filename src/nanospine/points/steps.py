@@ -30,6 +30,10 @@ _WHERE = {
     "drop_sparse": "neighbours",
     "drop_outliers": "neighbours",
     "drop_duplicates": "neighbours",
+    "efo_cut": "minflux_quality",
+    "cfr_cut": "minflux_quality",
+    "assign_dcr": "channels",
+    "assign_ratio": "channels",
 }
 
 
