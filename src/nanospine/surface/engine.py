@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError
 from nanospine.surface.insertion import DONE, FULL, insert
 from nanospine.surface.order import insertion_order
-from nanospine.surface.rows import copy_finite, first_four, number_finite, start
+from nanospine.surface.rows import copy_neighbors, copy_tetrahedra, first_four, number_finite, start
 
 __all__ = ["tetrahedralize"]
 
@@ -226,8 +226,11 @@ def _finished(
     m = 0
     for begin, end in ranges:
         m = number_finite(arrays.corners, arrays.mark, begin, end, m)
-    tetrahedra, neighbors = np.empty((m, 4), dtype=np.int64), np.empty((m, 4), dtype=np.int64)
+    tetrahedra = np.empty((m, 4), dtype=np.int64)
     for begin, end in ranges:
-        copy_finite(arrays.corners, arrays.facing, arrays.mark, begin, end, order, tetrahedra,
-                    neighbors)  # fmt: skip
+        copy_tetrahedra(arrays.corners, arrays.mark, begin, end, order, tetrahedra)
+    arrays.corners = np.empty(0, dtype=np.int32)
+    neighbors = np.empty((m, 4), dtype=np.int64)
+    for begin, end in ranges:
+        copy_neighbors(arrays.facing, arrays.mark, begin, end, neighbors)
     return tetrahedra, neighbors

@@ -18,8 +18,8 @@ __all__ = ["along_curve", "first_of_equal", "hilbert_keys", "insertion_order"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# 20 bits for each of three axes: cells of 1 in 10^6 of the extent.
-_BITS = 20
+# Bits for each axis: cells of 1 in 65,536 of the extent.
+_BITS = 16
 # Each round holds so many times the points of all rounds before it.
 _GROWTH = 32
 _FIRST_ROUND = 1000
@@ -97,17 +97,22 @@ def along_curve(points: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
     same = keys[1:] == keys[:-1]
     if not same.any():
         return order, repeated
-    # Runs of one cell: sorted among themselves, by a curve of their own when they are many.
     edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    for begin, end in zip(edges[::2], edges[1::2] + 1, strict=True):
+    begins, ends = edges[::2], edges[1::2] + 1
+    crowded = ends - begins > _CROWD
+    # Points of one cell are sorted among themselves: the few of most cells all at once,
+    within = np.zeros(n + 1, dtype=np.int8)
+    within[begins[~crowded]] = 1
+    within[ends[~crowded]] -= 1
+    rows = np.flatnonzero(np.cumsum(within[:-1]))
+    members = order[rows]
+    order[rows] = members[np.lexsort((*points[members].T[::-1], keys[rows]))]
+    pairs = rows[:-1][keys[rows[:-1]] == keys[rows[1:]]] if len(rows) else rows
+    repeated[pairs] = (points[order[pairs]] == points[order[pairs + 1]]).all(axis=1)
+    # and the many of crowded ones by a curve of their own.
+    for begin, end in zip(begins[crowded], ends[crowded], strict=True):
         run = order[begin:end]
-        if len(run) > _CROWD and len(run) < n:
-            inner, again = along_curve(points[run])
-            repeated[begin:end] = again
-        else:
-            inner = np.lexsort(points[run].T[::-1])
-            there = points[run[inner]]
-            repeated[begin : end - 1] = (there[1:] == there[:-1]).all(axis=1)
+        inner, repeated[begin:end] = along_curve(points[run])
         order[begin:end] = run[inner]
     return order, repeated
 

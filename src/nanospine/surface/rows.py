@@ -8,7 +8,16 @@ from numba import njit
 
 from nanospine.surface.predicates import orient3d
 
-__all__ = ["FREE", "INFINITY", "copy_finite", "first_four", "four", "number_finite", "start"]
+__all__ = [
+    "FREE",
+    "INFINITY",
+    "copy_neighbors",
+    "copy_tetrahedra",
+    "first_four",
+    "four",
+    "number_finite",
+    "start",
+]
 
 #: The vertex at infinity, and the mark of rows that are free.
 INFINITY, FREE = -1, -2
@@ -111,12 +120,20 @@ def number_finite(corners, number, begin, end, count):
 
 
 @njit(cache=True, nogil=True)
-def copy_finite(corners, facing, number, begin, end, order, tetrahedra, neighbors):
-    """Copy numbered rows with the points' own numbers."""
+def copy_tetrahedra(corners, number, begin, end, order, tetrahedra):
+    """Copy the vertices of numbered rows, as the points' own numbers."""
     for t in range(begin, end):
         row = number[t]
-        if row < 0:
-            continue
-        for k in range(4):
-            tetrahedra[row, k] = order[corners[4 * t + k]]
-            neighbors[row, k] = number[facing[4 * t + k] >> 2]
+        if row >= 0:
+            for k in range(4):
+                tetrahedra[row, k] = order[corners[4 * t + k]]
+
+
+@njit(cache=True, nogil=True)
+def copy_neighbors(facing, number, begin, end, neighbors):
+    """Copy the neighbours of numbered rows; -1 for those at infinity."""
+    for t in range(begin, end):
+        row = number[t]
+        if row >= 0:
+            for k in range(4):
+                neighbors[row, k] = number[facing[4 * t + k] >> 2]
