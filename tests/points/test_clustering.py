@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 
 import nanospine as ns
-from nanospine.core.errors import ConfigError, GeometryError, SchemaError
-from nanospine.points.clustering import Clusters, cluster
+from nanospine.core.errors import ConfigError, GeometryError, SchemaError, TooFewPointsError
+from nanospine.points.clustering import Clusters, cluster, mark_clusters
 from nanospine.points.grid_dbscan import dbscan_labels
 
 FloatArray = npt.NDArray[np.float64]
@@ -292,6 +293,34 @@ def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], words:
 
 
 def test_hdbscan_refuses_millions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nanospine.points.clustering._HDBSCAN_LIMIT", 100)
+    monkeypatch.setattr("nanospine.points.cluster_methods._HDBSCAN_LIMIT", 100)
     with pytest.raises(GeometryError, match="takes up to 100 localizations, found 1350; crop"):
         cluster(planted(2)[0], method="hdbscan")
+
+
+def test_localizations_out_of_clusters() -> None:
+    locs, _ = planted(2)
+    found = cluster(locs, radius_nm=25, min_points=8)
+    marked = mark_clusters(locs, 25, min_points=8)
+    np.testing.assert_array_equal(marked.table["cluster"], found.labels)
+    members = mark_clusters(locs, 25, min_points=8, result="members")
+    assert len(members) == (found.labels >= 0).sum()
+    assert [step["operation"] for step in members.history[-2:]] == ["cluster", "keep_clusters"]
+    centres = mark_clusters(locs, 25, min_points=8, result="centroids")
+    np.testing.assert_array_equal(centres.xyz_nm[:, :2], found.centroids_nm)
+    with pytest.raises(TooFewPointsError, match="no cluster among 1350 localizations"):
+        mark_clusters(locs, 0.01, result="centroids")
+    with pytest.raises(ConfigError, match="results: label, members, centroids"):
+        mark_clusters(locs, 25, result="hulls")  # type: ignore[arg-type]
+
+
+def test_memory_for_each_point_does_not_grow_with_the_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 30, (100_000, 3))  # within 20 nm: some 7000 neighbours each
+    dbscan_labels(points[:100], 20.0, 10)
+    tracemalloc.start()
+    labels = dbscan_labels(points, 20.0, 10)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert labels.max() == 0
+    assert peak / len(points) < 300

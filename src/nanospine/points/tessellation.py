@@ -125,7 +125,9 @@ def voronoi_cells(
         cells = _tiled(distinct, box, progress)
     else:
         starts, neighbours = _adjacency(site[np.asarray(simplices)], len(distinct))
-        cells = _measured(distinct, box, starts, neighbours, np.arange(len(distinct)))
+        rows = np.arange(len(distinct))
+        everywhere = np.array([[-np.inf], [np.inf]]) * np.ones(points.shape[1])
+        cells, _ = _measured(distinct, box, starts, neighbours, rows, rows, everywhere)
     # Nearer to another point than Qhull resolves: they share its cell.
     site = cells.merged[site]
     multiplicity = np.bincount(site, minlength=len(distinct))
@@ -183,55 +185,67 @@ def _distinct(points: FloatArray) -> tuple[FloatArray, IntArray]:
     return ordered[first], site
 
 
+class _Pieces:
+    """Cells of many points as they become final."""
+
+    def __init__(self, n: int) -> None:
+        self.size, self.clipped = np.zeros(n), np.zeros(n, dtype=bool)
+        self.final, self.merged = np.zeros(n, dtype=bool), np.arange(n)
+        self.degree = np.zeros(n, dtype=np.int64)
+        self.parts: list[tuple[IntArray, SmallIntArray]] = []
+
+    def add(self, near: IntArray, mine: IntArray, cells: _Cells) -> None:
+        """Take the cells `mine` among those of the points `near`."""
+        rows = near[mine]
+        self.size[rows], self.clipped[rows] = cells.size[mine], cells.clipped[mine]
+        self.merged[rows] = near[cells.merged[mine]]
+        self.degree[rows] = np.diff(cells.starts)[mine]
+        self.final[rows] = True
+        flat = gather(cells.starts, cells.neighbours, mine)
+        self.parts.append((rows, near[flat].astype(np.int32)))
+
+    def open(self) -> BoolArray:
+        """Cells that are not final and the final ones that touch them."""
+        result = ~self.final
+        for rows, flat in self.parts:
+            result[rows[touching(self.degree[rows], flat, self.final)]] = True
+        return result
+
+    def cells(self) -> _Cells:
+        """Put the parts together, freeing them on the way."""
+        starts = np.concatenate([[0], np.cumsum(self.degree)]).astype(np.int64)
+        neighbours = np.empty(starts[-1], dtype=np.int32)
+        while self.parts:
+            scatter(starts, neighbours, *self.parts.pop())
+        return _Cells(self.size, self.clipped, starts, neighbours, self.merged)
+
+
 def _tiled(points: FloatArray, box: FloatArray, progress: Progress | None) -> _Cells:
     n, d = points.shape
     if n <= _TILE + _TILE // 2:
         return _whole(points, box)
-    size, clipped = np.zeros(n), np.zeros(n, dtype=bool)
-    final = np.zeros(n, dtype=bool)
-    merged, degree = np.arange(n), np.zeros(n, dtype=np.int64)
-    pieces: list[tuple[IntArray, SmallIntArray]] = []  # rows that are final, their neighbours
+    pieces = _Pieces(n)
     done = 0
     for rows, low, high in _tiles(points):
         margin = _MARGIN[d] * (points[rows].max(axis=0) - points[rows].min(axis=0))
         known = np.array([low - margin, high + margin])
         near = np.flatnonzero(((points >= known[0]) & (points <= known[1])).all(axis=1))
-        starts, neighbours, same = _delaunay_neighbours(points[near])
         mine = np.searchsorted(near, rows)
-        found = cell_sizes(points[near], starts, neighbours, box, mine, known)
-        size[rows], clipped[rows], final[rows] = found.size, found.clipped, found.final
-        degree[rows] = found.degree
-        apart = same[mine] == mine
-        merged[rows[~apart]] = near[same[mine[~apart]]]
-        size[rows[~apart]], final[rows[~apart]], degree[rows[~apart]] = 0.0, True, 0
-        kept = final[rows]
-        local = np.concatenate([[0], np.cumsum(found.degree)])
-        flat = gather(local, found.neighbours, np.flatnonzero(kept & apart))
-        pieces.append((rows[kept], near[flat].astype(np.int32)))
+        cells, final = _measured(
+            points[near], box, *_delaunay_neighbours(points[near]), mine, known
+        )
+        pieces.add(near, mine[final[mine]], cells)
         done += len(rows)
         report(progress, "voronoi", 0.8 * done / n)
-    if not final.all():
-        again = ~final
-        for rows, flat in pieces:
-            again[rows[touching(degree[rows], flat, final)]] = True
-        near = np.flatnonzero(again)
-        # Few enough for the tiles to become fewer; else at once.
-        cells = (
-            _tiled(points[near], box, None) if len(near) < 0.7 * n else _whole(points[near], box)
-        )
-        mine = np.flatnonzero(~final[near])
-        rows = near[mine]
-        size[rows], clipped[rows] = cells.size[mine], cells.clipped[mine]
-        merged[rows] = near[cells.merged[mine]]
-        degree[rows] = np.diff(cells.starts)[mine]
-        flat = gather(cells.starts, cells.neighbours, mine)
-        pieces.append((rows, near[flat].astype(np.int32)))
-    starts = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
-    neighbours = np.empty(starts[-1], dtype=np.int32)
-    while pieces:
-        scatter(starts, neighbours, *pieces.pop())
+    if not pieces.final.all():
+        near = np.flatnonzero(pieces.open())
+        mine = np.flatnonzero(~pieces.final[near])
+        # Most of the time they are few; where they are not, tiles do not help.
+        few = len(near) < 0.7 * n
+        cells = _tiled(points[near], box, None) if few else _whole(points[near], box)
+        pieces.add(near, mine, cells)
     report(progress, "voronoi", 1.0)
-    return _Cells(size, clipped, starts, neighbours, merged)
+    return pieces.cells()
 
 
 def _tiles(points: FloatArray) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
@@ -257,7 +271,9 @@ def _tiles(points: FloatArray) -> Iterator[tuple[IntArray, FloatArray, FloatArra
 
 
 def _whole(points: FloatArray, box: FloatArray) -> _Cells:
-    return _measured(points, box, *_delaunay_neighbours(points))
+    everywhere = np.array([[-np.inf], [np.inf]]) * np.ones(points.shape[1])
+    rows = np.arange(len(points))
+    return _measured(points, box, *_delaunay_neighbours(points), rows, everywhere)[0]
 
 
 def _measured(
@@ -266,18 +282,20 @@ def _measured(
     starts: IntArray,
     neighbours: SmallIntArray,
     merged: IntArray,
-) -> _Cells:
-    rows = np.arange(len(points))
-    everywhere = np.array([[-np.inf], [np.inf]]) * np.ones(points.shape[1])
-    found = cell_sizes(points, starts, neighbours, box, rows, everywhere)
-    size, degree, flat = found.size, found.degree, found.neighbours
-    alone = merged == rows
-    if not alone.all():
-        local = np.concatenate([[0], np.cumsum(degree)])
-        flat = gather(local, flat, np.flatnonzero(alone))
-        size[~alone], degree[~alone] = 0.0, 0
+    rows: IntArray,
+    known: FloatArray,
+) -> tuple[_Cells, BoolArray]:
+    """Measure the cells of some rows (sorted); the others stay 0. Also: which are final."""
+    n = len(points)
+    # What Qhull took for another point has no cell and cannot get one.
+    own = rows[merged[rows] == rows]
+    found = cell_sizes(points, starts, neighbours, box, own, known)
+    size, clipped, final = np.zeros(n), np.zeros(n, dtype=bool), merged != np.arange(n)
+    degree = np.zeros(n, dtype=np.int64)
+    size[own], clipped[own], final[own] = found.size, found.clipped, found.final
+    degree[own] = found.degree
     starts = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
-    return _Cells(size, found.clipped, starts, flat, merged)
+    return _Cells(size, clipped, starts, found.neighbours, merged), final
 
 
 def _delaunay_neighbours(points: FloatArray) -> tuple[IntArray, SmallIntArray, IntArray]:
