@@ -22,6 +22,7 @@ IntArray = npt.NDArray[np.int64]
 _HDBSCAN_LIMIT = 200_000
 # Densities of random points relative to their mean do not depend on how many there are.
 _RANDOM_POINTS = {2: 50_000, 3: 20_000}
+_RANDOM_LEAST = 5_000
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,18 @@ def _random_factor(group: Group, low: FloatArray, high: FloatArray) -> float:
     from nanospine.points.tessellation import voronoi_cells
 
     region, settings, dimension = group.region, group.settings, len(low)
-    count = max(min(len(group.xyz), _RANDOM_POINTS[dimension]), 50)
+    count = min(len(group.xyz), _RANDOM_POINTS[dimension])
     rng = np.random.default_rng(settings.seed)
-    if region.dimension == dimension:
-        points, size = region.sample_nm(count, rng), region.size
-    else:
-        points, size = rng.uniform(low, high, (count, dimension)), float(np.prod(high - low))
-    cells = voronoi_cells(points, low, high)
-    density = cells.density(rank=settings.density_rank)[cells.site]
+    densities = []
+    # Few points have a rim of their own share; many need one draw.
+    for _ in range(-(-_RANDOM_LEAST // count)):
+        if region.dimension == dimension:
+            points, size = region.sample_nm(count, rng), region.size
+        else:
+            points, size = rng.uniform(low, high, (count, dimension)), float(np.prod(high - low))
+        cells = voronoi_cells(points, low, high)
+        densities.append(cells.density(rank=settings.density_rank)[cells.site])
+    density = np.concatenate(densities)
     assert settings.random_fraction is not None  # asked for
     return float(np.quantile(density, 1 - settings.random_fraction)) / (count / size)
 

@@ -130,7 +130,7 @@ def cluster(
         labels[rows] = found
     labels = _ordered(labels, min_localizations)
     table = cluster_table(localizations, labels)
-    if len(table) == 0 and not notes:
+    if len(table) == 0 and not any("no cluster" in note for note in notes):
         notes.append(_nothing_found(len(localizations), settings))
     step = entry("cluster", arguments, n_before=len(localizations), n_after=len(table), notes=notes)
     report(progress, "cluster", 1.0)
@@ -243,8 +243,13 @@ def _ordered(labels: IntArray, least: int) -> IntArray:
 
 
 def _nothing_found(n: int, settings: Settings) -> str:
-    return (
-        f"no cluster among {n} localizations: take a larger radius or a smaller density_factor, or "
-        f"smaller min_points ({settings.min_points}) or min_localizations "
-        f"({settings.min_localizations})"
-    )
+    what = {
+        "dbscan": f"a larger radius_nm ({settings.radius_nm:g})" if settings.radius_nm else "",
+        "voronoi": f"a smaller density_factor ({settings.density_factor:g})"
+        if settings.random_fraction is None
+        else f"a larger random_fraction ({settings.random_fraction:g})",
+    }.get(settings.method, "")
+    least = f"smaller min_points ({settings.min_points})"
+    if settings.min_localizations > settings.min_points:
+        least += f" and min_localizations ({settings.min_localizations})"
+    return f"no cluster among {n} localizations: take {what}{' or ' if what else ''}{least}"
