@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -233,6 +235,31 @@ def test_channels_of_different_structure_are_doubted() -> None:
     far = ns.from_arrays(fixed.xyz_nm[:, :2] + 50_000)
     with pytest.raises(GeometryError, match="mutual neighbour"):
         register(moving, far)
+
+
+def test_halves_of_real_minflux_data_come_together(shared_data: Path) -> None:
+    locs = ns.read(shared_data / "localizations/pyminflux/2D_ValidOnly.npy.zip")
+    points = locs.xyz_nm[:, :2] - locs.xyz_nm[:, :2].mean(axis=0)
+    half = np.random.default_rng(0).random(len(points)) < 0.5
+    matrix = turn(0.3, 2)
+    moving = (points[half] - [90, -60]) @ matrix
+    found = register(ns.from_arrays(moving), ns.from_arrays(points[~half]), model="rigid")
+    gap = found.transform_nm(moving) - points[half]
+    assert np.sqrt((gap**2).mean(axis=0)).max() < 0.5
+    assert found.target_error_nm.max() < 0.5
+
+
+def test_one_real_bead_gives_the_shift_and_no_more(shared_data: Path) -> None:
+    folder = shared_data / "localizations/locan/transform"
+    red, green = (
+        ns.read(folder / f"rapidSTORM_beads_{colour}.asdf", units="nm")
+        for colour in ("red", "green")
+    )
+    found = register(beads=(red, green))
+    expected = np.median(green.xyz_nm - red.xyz_nm, axis=0)[:2]
+    np.testing.assert_allclose(found.offset_nm, expected, atol=1)
+    turned = register(beads=(red, green), model="rigid")
+    assert any("guess" in note for note in turned.notes)
 
 
 def test_options_that_make_no_sense_are_refused() -> None:

@@ -10,21 +10,22 @@ from scipy.spatial import cKDTree
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.progress import Progress, report
+from nanospine.points.cloud_images import correlate
 from nanospine.points.transforms import Transform, fit_pairs, least_pairs
 
-__all__ = ["CloudFit", "align_clouds", "correlate"]
+__all__ = ["CloudFit", "align_clouds"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_CELLS = 2**21
-_FINEST_NM = 20.0
 _MOST_POINTS = 100_000
 _ROUNDS = 50
 _BLOCKS = 12
 _FEWEST_PAIRS = 10
 _SETTLED_NM = 0.005
 _COARSE = 0.02
+_STUCK = 0.65
+_GROWTHS = 6
 _KERNEL = 0.6
 _CHANCE = 2.0
 _MOST_PAIRS = 2_000_000
@@ -43,62 +44,6 @@ class CloudFit:
     distance_nm: float
     target_error_nm: FloatArray
     notes: tuple[str, ...]
-
-
-def correlate(
-    moving: FloatArray, fixed: FloatArray, *, max_shift_nm: float
-) -> tuple[FloatArray, float, float]:
-    """Shift of `moving` at the peak of the cross-correlation of both images.
-
-    Returns
-    -------
-    shift_nm : ndarray, shape (d,)
-    pixel_nm : float
-        Pixel of the images.
-    height : float
-        Of the peak, as number of coinciding pairs after smoothing.
-    """
-    from scipy.fft import irfftn, next_fast_len, rfftn
-    from scipy.ndimage import gaussian_filter
-
-    dimension = moving.shape[1]
-    low = np.minimum(moving.min(axis=0), fixed.min(axis=0))
-    span = np.maximum(moving.max(axis=0), fixed.max(axis=0)) - low
-    pixel = max(_FINEST_NM, float((np.prod(span + 2 * max_shift_nm) / _CELLS) ** (1 / dimension)))
-    shape = [next_fast_len(int((extent + max_shift_nm) / pixel) + 3) for extent in span]
-    spectra = []
-    for points in (moving, fixed):
-        cells = np.floor((points - low) / pixel).astype(np.int64)
-        flat = np.ravel_multi_index(tuple(cells.T), shape)
-        image = np.bincount(flat, minlength=int(np.prod(shape))).astype(np.float64).reshape(shape)
-        # The root keeps one blinking molecule from outvoting the structure.
-        spectra.append(rfftn(gaussian_filter(np.sqrt(image), 1.0, mode="wrap")))
-    correlation = irfftn(np.conj(spectra[0]) * spectra[1], s=shape)
-    lags = []
-    for axis, size in enumerate(shape):
-        lag = (np.arange(size) + size // 2) % size - size // 2
-        outside = np.abs(lag * pixel) > max_shift_nm + 0.5 * pixel
-        correlation[(slice(None),) * axis + (outside,)] = -np.inf
-        lags.append(lag)
-    peak = np.unravel_index(int(correlation.argmax()), correlation.shape)
-    shift = np.array([_vertex(correlation, peak, axis, lags[axis]) for axis in range(dimension)])
-    return shift * pixel, pixel, float(correlation[peak])
-
-
-def _vertex(values: FloatArray, peak: tuple[np.intp, ...], axis: int, lag: IntArray) -> float:
-    """Lag of the top of the parabola through the peak and its two neighbours."""
-    size = values.shape[axis]
-    around = []
-    for step in (-1, 0, 1):
-        index = list(peak)
-        index[axis] = np.intp((peak[axis] + step) % size)
-        around.append(float(values[tuple(index)]))
-    left, middle, right = around
-    bend = left - 2 * middle + right
-    centre = float(lag[peak[axis]])
-    if not np.isfinite(bend) or bend >= 0:
-        return centre
-    return centre + float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
 
 
 def align_clouds(
@@ -125,9 +70,7 @@ def align_clouds(
     tree = cKDTree(b)
     state, pairs, distance = _closing_in(a, b, tree, start, model, 2.5 * pixel, max_distance_nm)
     # Mutual neighbours pull to where they are; all pairs under a kernel have no such memory.
-    kernel = _KERNEL * distance
-    p, q = _all_pairs(a, b, state, kernel, seed)
-    state = _mean_shift(p, q, state, model, kernel, 4 * _ROUNDS) or state
+    kernel, state, p, q = _settle(a, b, state, model, _KERNEL * distance, seed)
     pairs = _mutual(a, b, tree, state, distance)
     report(progress, "control", 0.5)
     ratio = _against_mirror(a, b, state, kernel, max_shift_nm, seed)
@@ -238,11 +181,13 @@ def _closing_in(
                     f"register: the matched localizations do not determine a {model} transform."
                 )
             change = np.abs(a[pairs[0]] @ (found[0] - state[0]).T + found[1] - state[1]).max()
-            state, before = found, distance
+            state = found
+            if change > _COARSE * distance:
+                continue  # coming closer too early locks false partners in
+            before = distance
             if stage == stages[-1]:
                 distance = _closer(a, b, pairs, state, distance, max_distance_nm)
-            # the kernel does the rest
-            if change < _COARSE * distance and distance > 0.99 * before:
+            if distance > 0.99 * before:
                 break
     return state, _mutual(a, b, tree, state, distance), distance
 
@@ -301,6 +246,41 @@ def _all_pairs(
         a, moved = a[rows], moved[rows]
     found = cKDTree(moved).sparse_distance_matrix(tree, reach, output_type="ndarray")
     return a[found["i"]], b[found["j"]]
+
+
+def _settle(
+    a: FloatArray, b: FloatArray, state: Transform, model: str, kernel_nm: float, seed: int
+) -> tuple[float, Transform, FloatArray, FloatArray]:
+    """Settle the transform with the narrowest kernel that still feels a small displacement.
+
+    With the kernel h and the distance s of true partners one round leaves `s^2 / (s^2 + h^2)` of a
+    displacement. Where molecules blink often, the nearest partner is much nearer than s: a
+    kernel as narrow as that hardly moves, and neither do the replicates of the bootstrap. Where no
+    width helps, the structure itself is smooth, and the narrow kernel takes the least of it.
+    """
+    narrow: tuple[float, Transform, FloatArray, FloatArray] | None = None
+    for _ in range(_GROWTHS):
+        p, q = _all_pairs(a, b, state, kernel_nm, seed)
+        state = _mean_shift(p, q, state, model, kernel_nm, 4 * _ROUNDS) or state
+        if narrow is None:
+            narrow = (kernel_nm, state, p, q)
+        if _left(p, q, state, kernel_nm) < _STUCK:
+            return kernel_nm, state, p, q
+        kernel_nm *= 1.4
+    assert narrow is not None
+    return narrow
+
+
+def _left(p: FloatArray, q: FloatArray, state: Transform, kernel_nm: float) -> float:
+    """Largest fraction of a displacement that one round leaves, over the axes."""
+    result = []
+    for push in np.eye(p.shape[1]) * kernel_nm / 3:
+        start = (state[0], state[1] + push)
+        moved = _mean_shift(p, q, start, "translation", kernel_nm, 1)
+        if moved is None:
+            return 1.0
+        result.append(float((moved[1] - state[1]) @ push / (push @ push)))
+    return max(result)
 
 
 def _mean_shift(

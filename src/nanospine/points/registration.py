@@ -13,7 +13,8 @@ from nanospine.core.errors import ConfigError, GeometryError, SchemaError, TooFe
 from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress
 from nanospine.core.region import Region, bounding_box
-from nanospine.points.clouds import align_clouds, correlate
+from nanospine.points.cloud_images import correlate
+from nanospine.points.clouds import align_clouds
 from nanospine.points.region_transform import transform_region
 from nanospine.points.transforms import MODELS, least_pairs, leave_one_out, robust_fit
 
@@ -25,6 +26,7 @@ L = TypeVar("L", bound=Localizations)
 
 _FEWEST = 30
 _MIRRORED = 0.3
+_SPAN = 50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +188,8 @@ def register(
     moving, fixed : Localizations
         The channels; with beads they are not needed.
     beads : pair of array_like (n, 2) or (n, 3), or of Localizations
-        Positions of the beads in the moving and in the fixed channel, nanometres.
+        Positions of the beads in the moving and in the fixed channel, nanometres; one for each
+        bead (the mean over its frames).
     paired : bool
         The beads stand in the same order. False: partners are searched within `max_shift_nm`.
     model : str
@@ -332,13 +335,20 @@ def _by_beads(
         error = np.full(a.shape[1], np.nan)
         notes.append("as many beads as the model needs: its error cannot be told")
     rejected = int((~used).sum())
+    rms = np.sqrt((gap**2).mean(axis=0))
+    span = float(np.ptp(a[used], axis=0).max())
+    if model != "translation" and span < _SPAN * float(rms.max()):
+        notes.append(
+            f"the beads span {span:.3g} nm and miss by {rms.max():.2g} nm: the transform is a "
+            "guess outside of them; average each bead over its frames, use beads all over the field"
+        )
     if rejected:
         notes.append(f"{rejected} of {len(a)} pairs of beads do not agree with the others")
     return Registration(
         model=model,
         matrix=fit.matrix,
         offset_nm=fit.offset,
-        rms_nm=np.sqrt((gap**2).mean(axis=0)),
+        rms_nm=rms,
         target_error_nm=error,
         method="beads",
         n_pairs=int(used.sum()),
