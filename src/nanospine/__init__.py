@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from nanospine.points.filtering import keep_range as keep_range
     from nanospine.points.filtering import keep_time as keep_time
     from nanospine.points.filtering import keep_where as keep_where
+    from nanospine.points.linking import link_ids as link_ids
+    from nanospine.points.linking import link_localizations as link_localizations
     from nanospine.points.minflux_quality import cfr_cut as cfr_cut
     from nanospine.points.minflux_quality import efo_cut as efo_cut
     from nanospine.points.minflux_quality import first_peak_bounds as first_peak_bounds
@@ -53,6 +55,12 @@ if TYPE_CHECKING:
     from nanospine.points.neighbours import neighbour_counts as neighbour_counts
     from nanospine.points.registration import Registration as Registration
     from nanospine.points.registration import register as register
+    from nanospine.points.traces import add_trace_precision as add_trace_precision
+    from nanospine.points.traces import aggregate_photons as aggregate_photons
+    from nanospine.points.traces import aggregate_traces as aggregate_traces
+    from nanospine.points.traces import keep_long_traces as keep_long_traces
+    from nanospine.points.traces import trace_precision as trace_precision
+    from nanospine.points.traces import trim_traces as trim_traces
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
@@ -103,6 +111,14 @@ _WHERE = {
     "propose_cuts": "nanospine.points.minflux_quality",
     "Registration": "nanospine.points.registration",
     "register": "nanospine.points.registration",
+    "link_ids": "nanospine.points.linking",
+    "link_localizations": "nanospine.points.linking",
+    "add_trace_precision": "nanospine.points.traces",
+    "aggregate_photons": "nanospine.points.traces",
+    "aggregate_traces": "nanospine.points.traces",
+    "keep_long_traces": "nanospine.points.traces",
+    "trace_precision": "nanospine.points.traces",
+    "trim_traces": "nanospine.points.traces",
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",

@@ -1,0 +1,149 @@
+"""Many rows into one: what becomes of each column when localizations are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nanospine.core.columns import POSITIONS
+
+__all__ = ["merged_rows", "runs_of"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_SUMMED = frozenset({"photons", "eco", "ecc"})
+_FIRST = frozenset({"frame", "time_s", "trace", "molecule", "channel"})
+_PRECISIONS = tuple(f"precision_{axis}_nm" for axis in "xyz")
+
+
+def runs_of(groups: IntArray) -> tuple[IntArray, IntArray]:
+    """Sort rows by group, keeping their order; give the rows and where each group begins.
+
+    Examples
+    --------
+    >>> rows, begins = runs_of(np.array([1, 0, 1, 0, 2]))
+    >>> rows.tolist(), begins.tolist()
+    ([1, 3, 0, 2, 4], [0, 2, 4])
+    """
+    rows = np.argsort(groups, kind="stable")
+    if len(rows) == 0:
+        return rows, rows
+    ordered = groups[rows]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return rows, begins
+
+
+def merged_rows(
+    table: pd.DataFrame, groups: IntArray, *, weight: FloatArray | None = None
+) -> pd.DataFrame:
+    """Merge the rows of each group into one.
+
+    Positions are weighted with `weight`, or with 1 / precision² of their axis where it is known
+    for a group, or else equally. The precision of the mean is 1 / sqrt(sum 1 / precision²) with
+    the same known values (with `weight` w: sqrt(sum w² precision²) / sum w). Photons are summed;
+    frames, times, names and whole numbers are those of the first row; `last_frame` is the last;
+    `n_localizations` counts; every other number is averaged, empty values left out.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns with their canonical names.
+    groups : ndarray of int, shape (n,)
+        Of each row.
+    weight : ndarray, shape (n,), optional
+        Positive, of each row.
+
+    Returns
+    -------
+    DataFrame
+        One row per group, in the order of the numbers of the groups.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"x_nm": [0.0, 10.0], "y_nm": [0.0, 0.0], "photons": [100.0, 300.0],
+    ...                       "precision_x_nm": [10.0, 5.0]})
+    >>> merged_rows(table, np.array([0, 0])).round(2).to_dict("records")
+    [{'x_nm': 8.0, 'y_nm': 0.0, 'photons': 400.0, 'precision_x_nm': 4.47, 'n_localizations': 2}]
+    """
+    rows, begins = runs_of(groups)
+    counts = np.diff(np.append(begins, len(rows)))
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.asarray(np.add.reduceat(values, begins)) if len(begins) else values[:0]
+
+    result: dict[str, Any] = {}
+    for name in table.columns:
+        column = table[name]
+        if name == "n_localizations":
+            continue
+        if name in POSITIONS or name in _PRECISIONS:
+            continue
+        if name in _FIRST or column.dtype.kind not in "f":
+            if name in _SUMMED and column.dtype.kind in "iu":
+                result[name] = total(column.to_numpy(np.float64)[rows])
+                continue
+            result[name] = column.iloc[rows[begins]].reset_index(drop=True)
+            continue
+        values = column.to_numpy(np.float64)[rows]
+        known = np.isfinite(values)
+        summed, n_known = total(np.where(known, values, 0.0)), total(known.astype(np.float64))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[name] = np.where(n_known > 0, summed, np.nan)
+            if name not in _SUMMED:
+                result[name] = result[name] / n_known
+    given = None if weight is None else np.asarray(weight, dtype=np.float64)[rows]
+    for axis in "xyz":
+        result |= _position(table, axis, rows, counts, given, total)
+    if "frame" in table:
+        ends = begins + counts - 1
+        result["last_frame"] = table["frame"].to_numpy()[rows[ends]]
+    if "n_localizations" in table:
+        counts = np.rint(total(table["n_localizations"].to_numpy(np.float64)[rows])).astype(int)
+    result["n_localizations"] = counts
+    order = [name for name in table.columns if name in result]
+    return pd.DataFrame({name: result[name] for name in (*order, *(result.keys() - set(order)))})
+
+
+def _position(
+    table: pd.DataFrame,
+    axis: str,
+    rows: IntArray,
+    counts: IntArray,
+    given: FloatArray | None,
+    total: Callable[[FloatArray], FloatArray],
+) -> dict[str, FloatArray]:
+    """Give mean and precision of one axis."""
+    name, precision_name = f"{axis}_nm", f"precision_{axis}_nm"
+    if name not in table:
+        return {}
+    values = table[name].to_numpy(np.float64)[rows]
+    group = np.repeat(np.arange(len(counts)), counts)
+    precision = None
+    if precision_name in table:
+        precision = table[precision_name].to_numpy(np.float64)[rows]
+    if given is not None:
+        weight = given
+    elif precision is not None:
+        known = np.isfinite(precision) & (precision > 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = np.where(known, 1.0 / precision**2, 0.0)
+        # A group of which no precision is known is averaged equally.
+        none = total(weight) == 0
+        weight = np.where(none[group], 1.0, weight)
+    else:
+        weight = np.ones(len(rows))
+    # About the first row of each group, so that large coordinates lose no digits.
+    first = values[np.cumsum(counts) - counts]
+    sum_of_weights = total(weight)
+    mean = first + total(weight * (values - first[group])) / sum_of_weights
+    result = {name: mean}
+    if precision is not None:
+        with np.errstate(invalid="ignore"):
+            error = np.sqrt(total(np.where(weight > 0, (weight * precision) ** 2, 0.0)))
+        result[precision_name] = error / sum_of_weights
+    return result
