@@ -11,13 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.cluster import DBSCAN
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from sklearn.cluster import DBSCAN, HDBSCAN
 from sklearn.metrics import adjusted_rand_score
 
 import nanospine as ns
 from nanospine.core.errors import ConfigError, GeometryError, SchemaError, TooFewPointsError
 from nanospine.points.clustering import Clusters, cluster, mark_clusters
 from nanospine.points.grid_dbscan import dbscan_labels
+from nanospine.points.spanning_tree import spanning_tree
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -292,12 +295,6 @@ def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], words:
         cluster(planted(2)[0], **arguments)
 
 
-def test_hdbscan_refuses_millions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nanospine.points.cluster_methods._HDBSCAN_LIMIT", 100)
-    with pytest.raises(GeometryError, match="takes up to 100 localizations, found 1350; crop"):
-        cluster(planted(2)[0], method="hdbscan")
-
-
 def test_localizations_out_of_clusters() -> None:
     locs, _ = planted(2)
     found = cluster(locs, radius_nm=25, min_points=8)
@@ -324,3 +321,34 @@ def test_memory_for_each_point_does_not_grow_with_the_neighbours() -> None:
     tracemalloc.stop()
     assert labels.max() == 0
     assert peak / len(points) < 300
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("k", [1, 2, 8])
+def test_spanning_tree_is_the_shortest(dimension: int, k: int) -> None:
+    xyz = planted(dimension)[0].xyz_nm[:, :dimension]
+    xyz = np.concatenate([xyz, xyz[:40], xyz[:7]])  # some places twice or three times
+    gap = np.sqrt(((xyz[:, None] - xyz[None]) ** 2).sum(axis=2))
+    core = np.sort(gap, axis=1)[:, k - 1]
+    reach = np.maximum(gap, np.maximum(core[:, None], core[None]))
+    # scipy takes a zero for no edge
+    expected = minimum_spanning_tree(reach + 1).data - 1
+    a, b, length = spanning_tree(xyz, k)
+    np.testing.assert_allclose(length, np.sort(expected), atol=1e-9)
+    np.testing.assert_allclose(length, reach[a, b], atol=1e-9)
+    joined = coo_matrix((np.ones(len(a)), (a, b)), shape=gap.shape)
+    assert connected_components(joined)[0] == 1
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_hdbscan_equals_sklearn_up_to_ties(dimension: int) -> None:
+    xyz = planted(dimension)[0].xyz_nm[:, :dimension]
+    ours = cluster(ns.from_arrays(xyz), method="hdbscan", min_points=15).labels
+    theirs = HDBSCAN(min_cluster_size=15, copy=True).fit(xyz).labels_
+    # what sklearn makes of the same points in another order is as far from its own labels
+    order = np.random.default_rng(0).permutation(len(xyz))
+    again = np.empty_like(theirs)
+    again[order] = HDBSCAN(min_cluster_size=15, copy=True).fit(xyz[order]).labels_
+    own = adjusted_rand_score(theirs, again)
+    assert adjusted_rand_score(theirs, ours) > min(own, 1.0) - 0.01
+    assert ours.max() == theirs.max()

@@ -18,8 +18,6 @@ __all__ = ["METHODS", "Group", "Settings"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# scikit-learn's HDBSCAN compares all pairs: 200 000 points take two minutes, a million an hour.
-_HDBSCAN_LIMIT = 200_000
 # Densities of random points relative to their mean do not depend on how many there are.
 _RANDOM_POINTS = {2: 50_000, 3: 20_000}
 _RANDOM_LEAST = 5_000
@@ -127,23 +125,35 @@ def _dbscan(group: Group) -> IntArray:
 
 
 def _hdbscan(group: Group) -> IntArray:
-    if len(group.xyz) > _HDBSCAN_LIMIT:
-        raise GeometryError(
-            f"cluster: {group.name}hdbscan compares all pairs and takes up to {_HDBSCAN_LIMIT} "
-            f"localizations, found {len(group.xyz)}; crop (keep_box), merge blinking, or take "
-            "dbscan."
-        )
+    from scipy.sparse import coo_matrix
     from sklearn.cluster import HDBSCAN
 
-    model = HDBSCAN(
-        min_cluster_size=group.settings.min_points,
-        cluster_selection_epsilon=group.settings.radius_nm or 0.0,
-        copy=True,
-    )
+    from nanospine.points.spanning_tree import spanning_tree
+
     # Ties between equal distances are decided by the order of the rows: make it one of place.
     order = np.lexsort(group.xyz.T[::-1])
+    xyz = (group.xyz - group.xyz.min(axis=0))[order]
+    # scikit-learn compares all pairs of coordinates; given the spanning tree, in which the nearest
+    # neighbour of a point is one of its edges, it has nothing left to compare.
+    ends_a, ends_b, length = spanning_tree(xyz, group.settings.min_points, progress=group.progress)
+    # A sparse matrix does not hold zeros.
+    length = np.maximum(length, np.finfo(np.float64).tiny)
+    shape = (len(xyz), len(xyz))
+    del xyz
+    a = np.concatenate([ends_a, ends_b], dtype=np.int32, casting="same_kind")
+    b = np.concatenate([ends_b, ends_a], dtype=np.int32, casting="same_kind")
+    del ends_a, ends_b
+    graph = coo_matrix((np.concatenate([length, length]), (a, b)), shape=shape).tocsr()
+    del a, b, length
+    model = HDBSCAN(
+        min_cluster_size=group.settings.min_points,
+        min_samples=1,
+        metric="precomputed",
+        cluster_selection_epsilon=group.settings.radius_nm or 0.0,
+        copy=False,
+    )
     labels = group.nothing
-    labels[order] = model.fit((group.xyz - group.xyz.min(axis=0))[order]).labels_
+    labels[order] = model.fit(graph).labels_
     return labels
 
 

@@ -46,9 +46,9 @@ def cluster(
         scikit-learn's but for the last rule, which there depends on the order of the rows; memory
         is bounded: no lists of neighbours.
     "hdbscan" (Campello et al. 2013)
-        Through scikit-learn, with `min_points` the smallest cluster and `radius_nm` (optional) the
-        distance below which clusters are not split. Up to 200 000 localizations (per channel with
-        `by_channel`): its time grows with the square.
+        The spanning tree is ours, the choice of clusters in it scikit-learn's, with `min_points`
+        the smallest cluster and `radius_nm` (optional) the distance below which clusters are not
+        split.
     "voronoi" (SR-Tesseler, Levet et al. 2015)
         The density of a localization is 1 over the size of its Voronoi cell (`density_rank` 0), or
         the number over the size of the cell and those around it (1, smoother, for large
@@ -91,7 +91,7 @@ def cluster(
     Raises
     ------
     GeometryError
-        For a radius that is not positive, or more localizations than "hdbscan" can take.
+        For a radius that is not positive.
     ConfigError
         For an unknown method, a missing radius or numbers out of range.
     SchemaError
