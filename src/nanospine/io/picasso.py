@@ -89,7 +89,10 @@ def read_picasso(source: Source, options: ReadOptions) -> ReadTable:
         )
         if "z" in fields:
             notes.append("z of the map is in camera pixels (Picasso's documentation): scaled")
-    details = {"pixel_size_used_nm": list(pixel), "frame_base": 0}
+    details: dict[str, Any] = {"pixel_size_used_nm": list(pixel), "frame_base": 0}
+    recorded = _positive(metadata[0].get("Frames")) if metadata else None
+    if recorded is not None:
+        details["n_frames"] = int(recorded)
     return ReadTable(columns, [*source.notes, *notes], details)
 
 

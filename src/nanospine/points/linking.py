@@ -42,8 +42,9 @@ def link_localizations(
     distance_nm, dark_frames, distance_z_nm, ambiguous
         As for :func:`link_ids`.
     drop_cut : bool
-        Leave out blinks that were on in the first or the last frame of the table: their length
-        and photons are not known in full.
+        Leave out blinks that were on in the first or the last frame of the recording (as far as
+        the file tells how many there are, else of the table): their length and photons are not
+        known in full.
 
     Raises
     ------
@@ -67,9 +68,8 @@ def link_localizations(
     merged = merged_rows(localizations.table, ids)
     notes = []
     if drop_cut and len(merged):
-        cut = (merged["frame"] == merged["frame"].min()) | (
-            merged["last_frame"] == merged["last_frame"].max()
-        )
+        first, last = _recorded(localizations)
+        cut = (merged["frame"] <= first) | (merged["last_frame"] >= last)
         notes.append(f"{int(cut.sum())} blinks touch the first or last frame and were left out")
         merged = merged[~cut].reset_index(drop=True)
     arguments = {
@@ -160,6 +160,16 @@ def link_ids(
     ids = np.empty(n, dtype=np.int64)
     ids[order] = found
     return ids
+
+
+def _recorded(localizations: Localizations) -> tuple[float, float]:
+    """First and last frame of the recording where the reader found them, else of the table."""
+    frame = localizations.table["frame"]
+    told = [entry["arguments"] for entry in localizations.history if entry["operation"] == "read"]
+    if len(told) == 1 and "n_frames" in told[0] and "frame_base" in told[0]:
+        first = told[0]["frame_base"]
+        return float(first), float(first + told[0]["n_frames"] - 1)
+    return float(frame.min()), float(frame.max())
 
 
 @njit(cache=True)
