@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.surface.alpha_complex import AlphaComplex as AlphaComplex
+    from nanospine.surface.alpha_complex import alpha_complex as alpha_complex
+    from nanospine.surface.alpha_complex import alpha_tiles as alpha_tiles
     from nanospine.surface.delaunay import delaunay as delaunay
     from nanospine.surface.envelope import Envelope as Envelope
     from nanospine.surface.envelope import envelope as envelope
@@ -119,6 +122,9 @@ _WHERE = {
     "keep_long_traces": "nanospine.points.traces",
     "trace_precision": "nanospine.points.traces",
     "trim_traces": "nanospine.points.traces",
+    "AlphaComplex": "nanospine.surface.alpha_complex",
+    "alpha_complex": "nanospine.surface.alpha_complex",
+    "alpha_tiles": "nanospine.surface.alpha_complex",
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",

@@ -97,7 +97,7 @@ def _gates(points, tetrahedra, neighbors):  # type: ignore[no-untyped-def]
     m = tetrahedra.shape[0]
     radii = np.empty(m)
     for t in range(m):
-        radii[t] = _circumradius(points, tetrahedra[t])
+        radii[t] = circumradius(points, tetrahedra[t])
     facets = np.empty((m, 4))
     for t in range(m):
         for j in range(4):
@@ -152,7 +152,7 @@ def _in_ball(a, b, c, v, w, square, point):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _circumradius(points, corners):  # type: ignore[no-untyped-def]
+def circumradius(points, corners):  # type: ignore[no-untyped-def]
     a = points[corners[0]]
     u = points[corners[1]] - a
     v = points[corners[2]] - a

@@ -1,0 +1,221 @@
+"""The alpha complex: the Delaunay tetrahedra of small circumspheres, whole or tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from nanospine.core.errors import GeometryError
+from nanospine.core.progress import Progress, report
+from nanospine.surface.alpha import circumradius
+from nanospine.surface.delaunay import delaunay
+from nanospine.surface.qhull import simplex_volumes
+from nanospine.surface.tiles import PointSource, Tile, TiledPoints
+
+__all__ = ["AlphaComplex", "alpha_complex", "alpha_tiles", "tile_complex"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# One triangulation of more takes longer and more memory than its tiles.
+_POINTS_PER_TILE = 500_000
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaComplex:
+    """Tetrahedra whose circumsphere holds no other point and is no larger than alpha.
+
+    Attributes
+    ----------
+    alpha_nm : float
+        Largest radius.
+    tetrahedra : ndarray of int, shape (m, 4)
+        Rows of the points; of positive volume, the lowest number first.
+    circumradius_nm : ndarray, shape (m,)
+        Of each.
+    volume_nm3 : float
+        Of all.
+    n_points : int
+        Of the source.
+    n_tiles : int
+        1 for all points at once.
+    """
+
+    alpha_nm: float
+    tetrahedra: npt.NDArray[np.integer] = field(repr=False)
+    circumradius_nm: FloatArray = field(repr=False)
+    volume_nm3: float
+    n_points: int
+    n_tiles: int = 1
+
+    def boundary(self) -> npt.NDArray[np.integer]:
+        """Give the facets of one tetrahedron only, shape (k, 3), counterclockwise from outside.
+
+        Examples
+        --------
+        >>> cube = np.array([[x, y, z] for x in (0, 9) for y in (0, 9) for z in (0, 9)], float)
+        >>> alpha_complex(cube, 8.0).boundary().shape
+        (12, 3)
+        """
+        return open_facets(self.tetrahedra)
+
+
+def alpha_complex(
+    source: PointSource,
+    alpha_nm: float,
+    *,
+    points_per_tile: int | None = _POINTS_PER_TILE,
+    folder: str | Path | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> AlphaComplex:
+    """Give the tetrahedra of the Delaunay triangulation with a circumradius of at most alpha.
+
+    Tiles with a halo of 2 alpha give exactly what the triangulation of all points gives: a
+    tetrahedron counts in the tile of its vertex with the lowest number; its circumsphere, and so
+    every point that could be in it, lies within 2 alpha of this vertex. Ties between cospherical
+    points are decided by their coordinates, in all tiles alike.
+
+    Parameters
+    ----------
+    source : array_like (n, 3), or path of a .npy or .parquet file
+        Positions in nanometres.
+    alpha_nm : float
+        Largest circumradius.
+    points_per_tile : int, optional
+        Sets with more points are worked on in tiles; None never makes tiles.
+    folder : path, optional
+        For the temporary file of the tiles (32 bytes per point).
+    threads : int, optional
+        As for :func:`nanospine.delaunay`.
+    progress : callable, optional
+        Told the stage and its fraction.
+
+    Raises
+    ------
+    GeometryError, TooFewPointsError
+        An alpha that is not positive; points that are not finite; none at all. Points that span
+        no volume have no tetrahedra.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).random((2000, 3)) * 100
+    >>> whole = alpha_complex(points, 6.0)
+    >>> tiled = alpha_complex(points, 6.0, points_per_tile=200)
+    >>> tiled.n_tiles > 5, len(tiled.tetrahedra) == len(whole.tetrahedra)
+    (True, True)
+    """
+    tetrahedra, radii, volume, n_points, count = [], [], 0.0, 0, 0
+    for tile, corners, radius in alpha_tiles(
+        source, alpha_nm, points_per_tile=points_per_tile, folder=folder, threads=threads,
+        progress=progress,
+    ):  # fmt: skip
+        n_points += int(tile.own.sum())
+        count += 1
+        volume += float(np.abs(simplex_volumes(tile.points_nm, corners)).sum())
+        # rows below 2**31 in half the memory
+        kind = np.int32 if tile.ids[-1] < 2**31 else np.int64
+        tetrahedra.append(tile.ids[corners].astype(kind))
+        radii.append(radius)
+    return AlphaComplex(
+        float(alpha_nm), np.concatenate(tetrahedra), np.concatenate(radii), volume, n_points, count
+    )
+
+
+def alpha_tiles(
+    source: PointSource,
+    alpha_nm: float,
+    *,
+    points_per_tile: int | None = _POINTS_PER_TILE,
+    folder: str | Path | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Tile, IntArray, FloatArray]]:
+    """Give the alpha complex tile by tile, so that memory does not grow with the points.
+
+    Yields
+    ------
+    tile : Tile
+        Points with their rows in the source.
+    tetrahedra : ndarray of int64, shape (k, 4)
+        Those that count in this tile, as rows of `tile.points_nm`.
+    circumradius_nm : ndarray, shape (k,)
+        Of each.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).random((2000, 3)) * 100
+    >>> sum(len(found) for _, found, _ in alpha_tiles(points, 6.0, points_per_tile=200)) == len(
+    ...     alpha_complex(points, 6.0).tetrahedra)
+    True
+    """
+    if not (np.isfinite(alpha_nm) and alpha_nm > 0):
+        raise GeometryError(f"alpha_complex: a positive alpha_nm was expected, found {alpha_nm!r}.")
+    if points_per_tile is not None and points_per_tile < 1:
+        raise GeometryError(
+            f"alpha_complex: points_per_tile of at least 1 was expected, found {points_per_tile}."
+        )
+    most = np.iinfo(np.int64).max if points_per_tile is None else points_per_tile
+    with TiledPoints(source, 2 * alpha_nm, most, folder=folder, progress=progress) as tiled:
+        for number, tile in enumerate(tiled):
+            yield tile, *tile_complex(tile, alpha_nm, threads=threads)
+            report(progress, "tiles", (number + 1) / len(tiled))
+
+
+def tile_complex(
+    tile: Tile, alpha_nm: float, *, threads: int | None = None
+) -> tuple[IntArray, FloatArray]:
+    """Give the tetrahedra of the alpha complex that count in a tile with a halo of 2 alpha."""
+    try:
+        corners = delaunay(tile.points_nm, threads=threads).tetrahedra
+    except GeometryError:  # too few points, or on one plane: no tetrahedron
+        return np.empty((0, 4), dtype=np.int64), np.empty(0)
+    return _chosen(tile.points_nm, corners, tile.own, float(alpha_nm))
+
+
+@njit(cache=True)
+def _chosen(points, tetrahedra, own, alpha):  # type: ignore[no-untyped-def]
+    """Keep small tetrahedra whose lowest vertex is owned, vertices sorted but for the sign.
+
+    Sorted first, so that the same four points give the same radius in every tile.
+    """
+    m = tetrahedra.shape[0]
+    kept = np.empty((m, 4), dtype=np.int64)
+    radii = np.empty(m)
+    count = 0
+    for t in range(m):
+        corners = tetrahedra[t].copy()
+        swaps = 0
+        for i in range(1, 4):
+            for j in range(i, 0, -1):
+                if corners[j] < corners[j - 1]:
+                    corners[j], corners[j - 1] = corners[j - 1], corners[j]
+                    swaps += 1
+        if not own[corners[0]]:
+            continue
+        radius = circumradius(points, corners)
+        if radius > alpha:
+            continue
+        if swaps % 2:
+            corners[2], corners[3] = corners[3], corners[2]
+        kept[count] = corners
+        radii[count] = radius
+        count += 1
+    return kept[:count].copy(), radii[:count].copy()
+
+
+def open_facets(tetrahedra: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Give the facets that belong to one tetrahedron only, counterclockwise from outside."""
+    facets = np.concatenate([tetrahedra[:, side] for side in
+                             ([1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1])])  # fmt: skip
+    ordered = np.sort(facets, axis=1)
+    order = np.lexsort(ordered.T[::-1])
+    ordered = ordered[order]
+    same = (ordered[1:] == ordered[:-1]).all(axis=1)
+    alone = ~(np.concatenate([[False], same]) | np.concatenate([same, [False]]))
+    return facets[np.sort(order[alone])]
