@@ -53,8 +53,15 @@ if TYPE_CHECKING:
     from nanospine.points.neighbours import drop_sparse as drop_sparse
     from nanospine.points.neighbours import keep_density as keep_density
     from nanospine.points.neighbours import neighbour_counts as neighbour_counts
+    from nanospine.points.nena import NenaResult as NenaResult
+    from nanospine.points.nena import add_nena_precision as add_nena_precision
+    from nanospine.points.nena import nena as nena
+    from nanospine.points.precision import add_precision as add_precision
+    from nanospine.points.precision import gaussian_precision_nm as gaussian_precision_nm
     from nanospine.points.registration import Registration as Registration
     from nanospine.points.registration import register as register
+    from nanospine.points.resolution import Resolution as Resolution
+    from nanospine.points.resolution import fourier_correlation as fourier_correlation
     from nanospine.points.traces import add_trace_precision as add_trace_precision
     from nanospine.points.traces import aggregate_photons as aggregate_photons
     from nanospine.points.traces import aggregate_traces as aggregate_traces
@@ -122,6 +129,13 @@ _WHERE = {
     "keep_long_traces": "nanospine.points.traces",
     "trace_precision": "nanospine.points.traces",
     "trim_traces": "nanospine.points.traces",
+    "add_precision": "nanospine.points.precision",
+    "gaussian_precision_nm": "nanospine.points.precision",
+    "NenaResult": "nanospine.points.nena",
+    "nena": "nanospine.points.nena",
+    "add_nena_precision": "nanospine.points.nena",
+    "Resolution": "nanospine.points.resolution",
+    "fourier_correlation": "nanospine.points.resolution",
     "AlphaComplex": "nanospine.surface.alpha_complex",
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",

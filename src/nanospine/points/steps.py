@@ -36,6 +36,8 @@ _WHERE = {
     "aggregate_traces": "traces",
     "aggregate_photons": "traces",
     "add_trace_precision": "traces",
+    "add_precision": "precision",
+    "add_nena_precision": "nena",
     "efo_cut": "minflux_quality",
     "cfr_cut": "minflux_quality",
     "assign_dcr": "channels",
