@@ -12,8 +12,8 @@ from numba import njit
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.progress import Progress, report
-from nanospine.surface.alpha import circumradius
 from nanospine.surface.delaunay import delaunay
+from nanospine.surface.gates import circumradius
 from nanospine.surface.qhull import simplex_volumes
 from nanospine.surface.tiles import PointSource, Tile, TiledPoints
 

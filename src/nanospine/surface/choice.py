@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,7 +13,6 @@ from nanospine.surface.alpha import CarvingDepth
 __all__ = ["choose_alpha"]
 
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 # A tetrahedron whose circumsphere is this many times wider than the widest way in spans a closed
 # hollow. The first that explains enough of the enclosed volume is used.
@@ -62,19 +63,23 @@ def choose_alpha(
     note : str or None
         What a reader must know about the choice.
     """
-    finite = np.isfinite(depth.depth_nm) & (depth.depth_nm > 0) & (depth.volume_nm3 > 0)
-    if not finite.any():
+    reach, volume, radius = (
+        values[depth.order] for values in (depth.depth_nm, depth.volume_nm3, depth.circumradius_nm)
+    )
+    usable = np.isfinite(reach) & (reach > 0) & (volume > 0)
+    if not usable.any():
         raise GeometryError("envelope: the points span no volume.")
     least = _OVER_NOISE * noise_nm if noise_nm else 0.0
     if label == "membrane":
+        enclosed = np.cumsum(volume)
         for ratio in _HOLLOW_RATIOS:
-            hollow = finite & (depth.circumradius_nm > ratio * depth.depth_nm)
-            gap = _quantile(depth.depth_nm, depth.volume_nm3, hollow, _SEALED)
+            hollow = np.cumsum(np.where(usable & (radius > ratio * reach), volume, 0.0))
+            gap = _quantile(reach, hollow, _SEALED) if hollow[-1] > 0 else 0.0
             alpha = max(_SAFETY * gap, least)
-            enclosed = depth.volume_nm3[depth.inside(alpha)].sum()
-            if depth.volume_nm3[hollow].sum() > _HOLLOW_SHARE * enclosed:
+            within = np.searchsorted(reach, alpha, side="right")
+            if hollow[-1] > _HOLLOW_SHARE * (enclosed[within - 1] if within else 0.0):
                 return alpha, None
-    percolation = _percolation(depth, finite)
+    percolation = _percolation(reach, np.where(usable, volume, 0.0))
     note = None
     if label == "membrane":
         note = (
@@ -85,21 +90,19 @@ def choose_alpha(
     return max(_OVER_PERCOLATION * percolation, least), note
 
 
-def _percolation(depth: CarvingDepth, finite: BoolArray) -> float:
+def _percolation(reach: FloatArray, volume: FloatArray) -> float:
     """Median depth in the dense phase, free of background and of clusters of repeats."""
-    level = _quantile(depth.depth_nm, np.ones(len(finite)), finite, 0.5)
-    weight = np.sqrt(depth.volume_nm3)
+    level = _quantile(reach, np.cumsum(volume > 0), 0.5)
+    weight = np.cumsum(np.sqrt(volume))
     for _ in range(10):
-        dense = finite & (depth.depth_nm < _DENSE * level)
-        level = _quantile(depth.depth_nm, weight, dense, 0.5)
+        dense = np.searchsorted(reach, _DENSE * level)
+        level = _quantile(reach, weight[:dense], 0.5)
     return level
 
 
-def _quantile(values: FloatArray, weights: FloatArray, chosen: BoolArray, fraction: float) -> float:
-    """Smallest chosen value up to which at least the fraction of the weight lies; 0 of none."""
-    if not chosen.any():
-        return 0.0
-    index = np.flatnonzero(chosen)
-    index = index[np.argsort(values[index])]
-    total = np.cumsum(weights[index])
-    return float(values[index[np.searchsorted(total, fraction * total[-1])]])
+def _quantile(values: FloatArray, running: npt.NDArray[Any], fraction: float) -> float:
+    """Give the smallest value up to which at least the fraction of the weight lies.
+
+    `values` rise, `running` is the sum of their weights so far.
+    """
+    return float(values[np.searchsorted(running, fraction * running[-1])])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from scipy import sparse
-from scipy.sparse import csgraph
 
 __all__ = ["boundary_surface", "inside_components"]
 
@@ -26,35 +24,63 @@ _APART_FLOAT32 = 2.0**-20
 
 def inside_components(
     neighbors: IntArray, inside: BoolArray, volumes: FloatArray
-) -> tuple[IntArray, FloatArray]:
+) -> tuple[npt.NDArray[np.int32], FloatArray]:
     """Label the parts of the inside that hang together by facets.
 
     Returns
     -------
-    label : ndarray of int, shape (m,)
+    label : ndarray of int32, shape (m,)
         0 for the part with the largest volume, then falling; -1 outside.
     volume_nm3 : ndarray
         Volume of each part.
     """
-    index = np.flatnonzero(inside)
-    new = np.full(len(inside), -1, dtype=np.int64)
-    new[index] = np.arange(len(index))
-    rows = np.repeat(np.arange(len(index)), 4)
-    columns = neighbors[index].ravel()
-    ok = columns >= 0
-    ok[ok] &= inside[columns[ok]]
-    graph = sparse.coo_matrix(
-        (np.ones(ok.sum(), dtype=np.int8), (rows[ok], new[columns[ok]])),
-        shape=(len(index), len(index)),
-    )
-    count, part = csgraph.connected_components(graph.tocsr(), directed=False)
-    volume = np.bincount(part, weights=volumes[index], minlength=count).astype(np.float64)
-    rank = np.empty(count, dtype=np.int64)
+    part, count = _parts(neighbors, inside)
+    volume = _sums(part, count, volumes)
     order = np.argsort(-volume, kind="stable")
+    rank = np.empty(count + 1, dtype=np.int32)
     rank[order] = np.arange(count)
-    label = np.full(len(inside), -1, dtype=np.int64)
-    label[index] = rank[part]
-    return label, volume[order]
+    rank[-1] = -1
+    return rank[part], volume[order]
+
+
+@njit(cache=True)
+def _parts(neighbors, inside):  # type: ignore[no-untyped-def]
+    """Number the parts of the inside in the order of their first tetrahedra; -1 outside."""
+    m = inside.shape[0]
+    part = np.full(m, -1, dtype=np.int32)
+    stack = np.empty(1024, dtype=np.int32)
+    count = 0
+    for first in range(m):
+        if not inside[first] or part[first] >= 0:
+            continue
+        part[first] = count
+        stack[0] = first
+        size = 1
+        while size > 0:
+            size -= 1
+            t = stack[size]
+            if size + 4 > stack.shape[0]:
+                longer = np.empty(2 * stack.shape[0], dtype=np.int32)
+                longer[:size] = stack[:size]
+                stack = longer
+            for j in range(4):
+                other = neighbors[t, j]
+                if other >= 0 and inside[other] and part[other] < 0:
+                    part[other] = count
+                    stack[size] = other
+                    size += 1
+        count += 1
+    return part, count
+
+
+@njit(cache=True)
+def _sums(part, count, volumes):  # type: ignore[no-untyped-def]
+    """Volume of each part."""
+    total = np.zeros(count)
+    for t in range(part.shape[0]):
+        if part[t] >= 0:
+            total[part[t]] += volumes[t]
+    return total
 
 
 def boundary_surface(
@@ -95,8 +121,7 @@ def boundary_surface(
     own, side = _boundary_facets(neighbors, inside)
     corners = tetrahedra[own[:, None], _FACET[side]]
     partner, partner_edge = _pair_edges(tetrahedra, neighbors, inside, own, side, corners)
-    faces, vertices = _fans(partner, partner_edge)
-    count = len(vertices)
+    faces, count = _fans(partner, partner_edge)
     origin = np.empty(count, dtype=np.int64)
     origin[faces.ravel()] = corners.ravel()
     positions = _set_apart(points, tetrahedra, origin, faces, own)
@@ -105,26 +130,42 @@ def boundary_surface(
     return positions, faces, np.concatenate([origin, added])
 
 
-def _boundary_facets(neighbors: IntArray, inside: BoolArray) -> tuple[IntArray, IntArray]:
+@njit(cache=True)
+def _boundary_facets(neighbors, inside):  # type: ignore[no-untyped-def]
     """Tetrahedron and side of each facet between the inside and the rest."""
-    index = np.flatnonzero(inside)
-    beside = neighbors[index]
-    open_side = (beside < 0) | ~inside[beside]
-    row, side = np.nonzero(open_side)
-    return index[row], side.astype(np.int64)
+    count = 0
+    for t in range(inside.shape[0]):
+        if inside[t]:
+            for j in range(4):
+                other = neighbors[t, j]
+                if other < 0 or not inside[other]:
+                    count += 1
+    own = np.empty(count, dtype=np.int64)
+    side = np.empty(count, dtype=np.int64)
+    count = 0
+    for t in range(inside.shape[0]):
+        if inside[t]:
+            for j in range(4):
+                other = neighbors[t, j]
+                if other < 0 or not inside[other]:
+                    own[count], side[count] = t, j
+                    count += 1
+    return own, side
 
 
 @njit(cache=True)
 def _pair_edges(tetrahedra, neighbors, inside, own, side, corners):  # type: ignore[no-untyped-def]
     """For each facet and edge (k to k + 1) the facet across it, and the edge's place there."""
     count = own.shape[0]
-    number = np.full((tetrahedra.shape[0], 4), -1, dtype=np.int64)
-    for f in range(count):
-        number[own[f], side[f]] = f
+    first = np.empty(tetrahedra.shape[0], dtype=np.int32)  # the first facet of a tetrahedron
+    for f in range(count - 1, -1, -1):
+        first[own[f]] = f
     partner = np.empty((count, 3), dtype=np.int64)
-    partner_edge = np.empty((count, 3), dtype=np.int64)
+    partner_edge = np.full((count, 3), -1, dtype=np.int64)
     for f in range(count):
         for k in range(3):
+            if partner_edge[f, k] >= 0:
+                continue
             a, b, c = corners[f, k], corners[f, (k + 1) % 3], corners[f, (k + 2) % 3]
             t = own[f]
             ahead = tetrahedra[t, side[f]]  # the vertex of the facet that the turn comes to next
@@ -140,29 +181,38 @@ def _pair_edges(tetrahedra, neighbors, inside, own, side, corners):  # type: ign
                 behind = ahead
                 for i in range(4):
                     vertex = tetrahedra[t, i]
-                    if vertex not in (a, b, behind):
+                    if vertex != a and vertex != b and vertex != behind:
                         ahead = vertex
                         break
-            g = number[t, leave]
-            partner[f, k] = g
-            for i in range(3):
-                if corners[g, i] == b and corners[g, (i + 1) % 3] == a:
-                    partner_edge[f, k] = i
+            g = first[t]
+            while side[g] != leave:
+                g += 1
+            i = 0
+            while corners[g, i] != b:
+                i += 1
+            partner[f, k], partner_edge[f, k] = g, i
+            partner[g, i], partner_edge[g, i] = f, k
     return partner, partner_edge
 
 
-def _fans(partner: IntArray, partner_edge: IntArray) -> tuple[IntArray, IntArray]:
-    """Join the corners of facets around each vertex; give faces and the vertices' numbers."""
-    count = len(partner)
-    corner = np.arange(3 * count).reshape(count, 3)
-    # The start of my edge is the end of the partner's edge.
-    other = 3 * partner + (partner_edge + 1) % 3
-    graph = sparse.coo_matrix(
-        (np.ones(3 * count, dtype=np.int8), (corner.ravel(), other.ravel())),
-        shape=(3 * count, 3 * count),
-    )
-    n, label = csgraph.connected_components(graph.tocsr(), directed=False)
-    return label.reshape(count, 3).astype(np.int64), np.arange(n)
+@njit(cache=True)
+def _fans(partner, partner_edge):  # type: ignore[no-untyped-def]
+    """Join the corners of facets around each vertex; give faces and the number of vertices.
+
+    The start of my edge is the end of the partner's edge: from corner to corner around a vertex.
+    """
+    faces = np.full(partner.shape, -1, dtype=np.int64)
+    count = 0
+    for f in range(partner.shape[0]):
+        for k in range(3):
+            g, i = np.int64(f), np.int64(k)
+            if faces[g, i] >= 0:
+                continue
+            while faces[g, i] < 0:
+                faces[g, i] = count
+                g, i = partner[g, i], (partner_edge[g, i] + 1) % 3
+            count += 1
+    return faces, count
 
 
 def _set_apart(
