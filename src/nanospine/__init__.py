@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from nanospine.points.channels import split_channels as split_channels
     from nanospine.points.clustering import Clusters as Clusters
     from nanospine.points.clustering import cluster as cluster
+    from nanospine.points.drift import Drift as Drift
+    from nanospine.points.drift import correct_drift as correct_drift
+    from nanospine.points.drift import estimate_drift as estimate_drift
     from nanospine.points.filtering import filter_summary as filter_summary
     from nanospine.points.filtering import keep_frames as keep_frames
     from nanospine.points.filtering import keep_range as keep_range
@@ -136,6 +139,9 @@ _WHERE = {
     "add_nena_precision": "nanospine.points.nena",
     "Resolution": "nanospine.points.resolution",
     "fourier_correlation": "nanospine.points.resolution",
+    "Drift": "nanospine.points.drift",
+    "correct_drift": "nanospine.points.drift",
+    "estimate_drift": "nanospine.points.drift",
     "AlphaComplex": "nanospine.surface.alpha_complex",
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",

@@ -30,6 +30,7 @@ _WHERE = {
     "drop_sparse": "neighbours",
     "drop_outliers": "neighbours",
     "drop_duplicates": "neighbours",
+    "correct_drift": "drift",
     "link_localizations": "linking",
     "keep_long_traces": "traces",
     "trim_traces": "traces",
