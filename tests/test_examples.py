@@ -11,6 +11,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SAYS = {
+    "clean_localizations.py": "resolution after",
     "quickstart.py": "planted:",
     "own_table.py": "As it should be: cell1.csv: no unit is given",
     "measure_one_neck.py": "measured at the constriction",

@@ -248,14 +248,14 @@ def _expanded(
 def _interpolated(
     frames: FloatArray, times: FloatArray, drift: FloatArray, std: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Natural spline through the segments; it may stray by an eighth of the second differences."""
+    """Natural spline through the segments; it may stray by a fifth of the second differences."""
     from scipy.interpolate import CubicSpline
 
     if len(times) < 4:
         lines = [np.interp(frames, times, column) for column in drift.T]
         return np.column_stack(lines), np.tile(std.max(axis=0), (len(frames), 1))
     trace = CubicSpline(times, drift, bc_type="natural")(frames)
-    within = 0.12 * np.sqrt(np.mean(np.diff(drift, n=2, axis=0) ** 2, axis=0))
+    within = 0.2 * np.sqrt(np.mean(np.diff(drift, n=2, axis=0) ** 2, axis=0))
     error = np.column_stack([np.interp(frames, times, column) for column in std.T])
     return np.asarray(trace), np.asarray(np.hypot(error, within))
 
