@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
-from nanospine.core.triangles import TriangleTree
+from nanospine.surface.feet import Feet, unit_normals
+from nanospine.surface.offset import smooth_offset
 
 __all__ = ["fit_to_membrane", "smooth", "subdivide"]
 
@@ -45,7 +45,7 @@ def smooth(vertices: FloatArray, faces: IntArray, sweeps: int) -> FloatArray:
     for _ in range(sweeps):
         moved = moved + _SHRINK * (mean @ moved - moved)
         moved = moved + _GROW * (mean @ moved - moved)
-    normals, areas, _ = _normals(moved, faces)
+    normals, areas, _ = unit_normals(moved, faces)
     change = _volume(vertices, faces) - _volume(moved, faces)
     return np.asarray(moved + normals * (change / areas.sum()))
 
@@ -115,88 +115,27 @@ def fit_to_membrane(
     True
     """
     laplacian = _laplacian(len(vertices), faces)
-    moved = np.asarray(vertices, dtype=np.float64)
+    moved = np.array(vertices, dtype=np.float64)
+    feet = Feet.over(np.asarray(points, dtype=np.float64), moved, np.asarray(faces, np.int64))
+    beyond = np.inf
     for _ in range(rounds):
-        normals, areas, _ = _normals(moved, faces)
-        signed, face, weights = _feet(moved, faces, points)
-        reach = max(reach_nm, 3.0 * float(np.median(np.abs(signed))))
-        near = np.abs(signed) < reach
+        feet.find(moved, beyond_nm=beyond)
+        middle = float(np.median(np.abs(feet.signed_nm)))
+        reach = max(reach_nm, 3.0 * middle)
+        if reach > beyond:
+            feet.find(moved)
+        near = np.abs(feet.signed_nm) < reach
         # A surface that bends within its own noise follows single localizations.
+        signed = feet.signed_nm
         noise = 1.4826 * float(np.median(np.abs(signed - np.median(signed))))
         length = max(length_nm, _OVER_NOISE * noise)
+        normals, areas, _ = unit_normals(moved, feet.faces)
         penalty = near.sum() / areas.sum() * length**2 * laplacian
-        offset = _smooth_offset(signed[near], faces[face[near]], weights[near], penalty)
-        moved = smooth(moved + offset[:, None] * normals, faces, sweeps)
+        moved = smooth(moved + smooth_offset(feet, near, penalty)[:, None] * normals, faces, sweeps)
+        # What is farther than three times the middle changes no median while its side and its
+        # being far do not change: the medians lie within one and two middles of zero.
+        beyond = 1.5 * reach
     return moved
-
-
-def _smooth_offset(
-    signed: FloatArray, corners: IntArray, weights: FloatArray, penalty: sparse.csr_matrix
-) -> FloatArray:
-    """Solve for the offset of the vertices, twice: the second time without the outliers."""
-    n = penalty.shape[0]
-    rows = np.repeat(np.arange(len(signed)), 3)
-    at_foot = sparse.csr_matrix((weights.ravel(), (rows, corners.ravel())), (len(signed), n))
-    trust = np.ones(len(signed))
-    # parts of the surface that no localization is near to stay where they are
-    hold = 1e-6 * sparse.identity(n)
-    offset = np.zeros(n)
-    for _ in range(2):
-        weighted = at_foot.multiply(trust[:, None]).tocsr()
-        matrix = (weighted.T @ at_foot + penalty + hold).tocsc()
-        solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        offset = solver.solve(weighted.T @ signed)
-        rest = signed - at_foot @ offset
-        scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
-        trust = np.maximum(1.0 - (rest / max(4.0 * scale, 1e-9)) ** 2, 0.0) ** 2
-    return np.asarray(offset)
-
-
-def _feet(
-    vertices: FloatArray, faces: IntArray, points: FloatArray
-) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Signed distance to the surface, face and barycentric weights of each point's foot."""
-    distance, foot, face = TriangleTree(vertices, faces).closest(points)
-    a, b, c = (vertices[faces[face, k]] for k in range(3))
-    normal = np.cross(b - a, c - a)
-    # At an edge or corner the face that was found may face away: the mean normal of its vertices
-    # decides the side there.
-    normals, _, _ = _normals(vertices, faces)
-    weights = _barycentric(foot, a, b, c)
-    mean = np.einsum("ik,ikj->ij", weights, normals[faces[face]])
-    toward = np.einsum("ij,ij->i", points - foot, normal / _length(normal) + mean)
-    return np.where(toward < 0, -distance, distance), face, weights
-
-
-def _barycentric(foot: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
-    u, v, w = b - a, c - a, foot - a
-    uu, uv, vv = (np.einsum("ij,ij->i", p, q) for p, q in ((u, u), (u, v), (v, v)))
-    wu, wv = (np.einsum("ij,ij->i", w, q) for q in (u, v))
-    total = np.maximum(uu * vv - uv * uv, 1e-300)
-    second, third = (vv * wu - uv * wv) / total, (uu * wv - uv * wu) / total
-    weights = np.clip(np.stack([1 - second - third, second, third], axis=1), 0.0, 1.0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _normals(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Unit normals and areas (a third of the faces around) of vertices; areas of faces."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    normal = np.cross(b - a, c - a)
-    n = len(vertices)
-    total = np.stack(
-        [
-            sum(np.bincount(faces[:, k], weights=normal[:, axis], minlength=n) for k in range(3))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    area = _length(normal)[:, 0] / 2
-    share = sum(np.bincount(faces[:, k], weights=area / 3, minlength=n) for k in range(3))
-    return total / _length(total), np.asarray(share), area
-
-
-def _length(vectors: FloatArray) -> FloatArray:
-    return np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
 
 
 def _volume(vertices: FloatArray, faces: IntArray) -> float:

@@ -1,0 +1,155 @@
+"""The smooth offset of a surface that fits what was measured over it, by least squares."""
+
+from __future__ import annotations
+
+# mypy: disable-error-code="no-untyped-def,misc"
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from nanospine.surface.feet import Feet
+
+__all__ = ["smooth_offset"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Parts of the surface that no localization is near to stay where they are.
+_HOLD = 1e-6
+# The residual that is left, as a fraction of the right-hand side; steps before a direct solution.
+_TOLERANCE = 1e-11
+_STEPS = 1000
+
+
+def smooth_offset(feet: Feet, near: BoolArray, penalty: sparse.csr_matrix) -> FloatArray:
+    """Solve for the offset of the vertices, twice: the second time without the outliers.
+
+    The offset h minimises ``sum_i w_i (s_i - h(foot i))^2 + h' penalty h``, with weights w_i of 1
+    and then Tukey's. The matrix is diagonally strong, so that conjugate gradients take some tens
+    of steps.
+
+    Parameters
+    ----------
+    feet : Feet
+        Signed distances s_i and the feet.
+    near : ndarray of bool, shape (n,)
+        Which of them count.
+    penalty : csr_matrix, shape (v, v)
+        With an entry for every edge and on the diagonal.
+    """
+    penalty = penalty.sorted_indices()
+    rows, columns = penalty.indptr.astype(np.int64), penalty.indices.astype(np.int64)
+    faces = feet.faces
+    place = _places(faces, rows, columns)
+    diagonal = _places_of(np.arange(penalty.shape[0]), np.arange(penalty.shape[0]), rows, columns)
+    trust = near.astype(np.float64)
+    offset = np.zeros(penalty.shape[0])
+    for _ in range(2):
+        data = penalty.data.copy()
+        data[diagonal] += _HOLD
+        right = _gather(faces, feet.face, feet.weights, feet.signed_nm, trust, place, data, offset)
+        solved, done = _conjugate(rows, columns, data, diagonal, right, offset, _STEPS, _TOLERANCE)
+        if not done:
+            matrix = sparse.csc_matrix((data, columns, rows), shape=penalty.shape)  # symmetric
+            solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+            solved = solver.solve(right)
+        offset = solved
+        rest = _rest(faces, feet.face, feet.weights, feet.signed_nm, offset, near)
+        scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
+        trust[near] = np.maximum(1.0 - (rest / max(4.0 * scale, 1e-9)) ** 2, 0.0) ** 2
+    return np.asarray(offset)
+
+
+@njit(cache=True)
+def _places_of(row, column, rows, columns):
+    """Where in the data of a sparse matrix the entries are."""
+    found = np.empty(len(row), dtype=np.int64)
+    for i in range(len(row)):
+        place = rows[row[i]]
+        while columns[place] != column[i]:
+            place += 1
+        found[i] = place
+    return found
+
+
+@njit(cache=True)
+def _places(faces, rows, columns):
+    """Where the nine pairs of corners of each face are, shape (m, 9)."""
+    m = faces.shape[0]
+    found = np.empty((m, 9), dtype=np.int64)
+    for i in range(3):
+        for j in range(3):
+            found[:, 3 * i + j] = _places_of(faces[:, i], faces[:, j], rows, columns)
+    return found
+
+
+@njit(cache=True)
+def _gather(faces, face, weights, signed, trust, place, data, offset):
+    """Add the squares to the data of the matrix; give the right-hand side."""
+    right = np.zeros(offset.shape[0])
+    for i in range(face.shape[0]):
+        if trust[i] == 0.0:
+            continue
+        f = face[i]
+        for j in range(3):
+            part = trust[i] * weights[i, j]
+            right[faces[f, j]] += part * signed[i]
+            for k in range(3):
+                data[place[f, 3 * j + k]] += part * weights[i, k]
+    return right
+
+
+@njit(cache=True)
+def _rest(faces, face, weights, signed, offset, near):
+    """What is left of the distances that count."""
+    rest = np.empty(near.sum())
+    count = 0
+    for i in range(face.shape[0]):
+        if near[i]:
+            value = signed[i]
+            for j in range(3):
+                value -= weights[i, j] * offset[faces[face[i], j]]
+            rest[count] = value
+            count += 1
+    return rest
+
+
+@njit(cache=True)
+def _times(rows, columns, data, vector, result):
+    for i in range(result.shape[0]):
+        total = 0.0
+        for place in range(rows[i], rows[i + 1]):
+            total += data[place] * vector[columns[place]]
+        result[i] = total
+
+
+@njit(cache=True)
+def _conjugate(rows, columns, data, diagonal, right, guess, steps, tolerance):
+    """Conjugate gradients, scaled by the diagonal; the solution and whether it is one."""
+    n = right.shape[0]
+    solution = guess.copy()
+    product = np.empty(n)
+    _times(rows, columns, data, solution, product)
+    rest = right - product
+    scale = 1.0 / data[diagonal]
+    direction = scale * rest
+    along = np.dot(rest, direction)
+    least = tolerance * tolerance * np.dot(right, scale * right)
+    for _ in range(steps):
+        if along <= least:
+            return solution, True
+        _times(rows, columns, data, direction, product)
+        step = along / np.dot(direction, product)
+        new = 0.0
+        for i in range(n):
+            solution[i] += step * direction[i]
+            rest[i] -= step * product[i]
+            new += rest[i] * rest[i] * scale[i]
+        ratio = new / along
+        for i in range(n):
+            direction[i] = scale[i] * rest[i] + ratio * direction[i]
+        along = new
+    return solution, along <= least
