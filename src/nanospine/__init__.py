@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from nanospine.surface.delaunay import delaunay as delaunay
     from nanospine.surface.envelope import Envelope as Envelope
     from nanospine.surface.envelope import envelope as envelope
+    from nanospine.surface.outline import Outline as Outline
+    from nanospine.surface.outline import outline as outline
 
 # Public name -> module that holds it. One place: what stands here is what `nanospine.X` offers.
 _WHERE = {
@@ -142,6 +144,8 @@ _WHERE = {
     "Drift": "nanospine.points.drift",
     "correct_drift": "nanospine.points.drift",
     "estimate_drift": "nanospine.points.drift",
+    "Outline": "nanospine.surface.outline",
+    "outline": "nanospine.surface.outline",
     "AlphaComplex": "nanospine.surface.alpha_complex",
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.config import RunConfig
-from nanospine.core.errors import TooFewPointsError, WriteError
+from nanospine.core.errors import GeometryError, TooFewPointsError, WriteError
 from nanospine.core.files import sha256_of
 from nanospine.core.folders import atomic_folder, check_target
 from nanospine.core.history import HistoryEntry, plain
@@ -209,6 +209,12 @@ def analyse(
     notes = [note for step in kept.history for note in step.get("notes", ())]
     wrapped_locs, rows = _structure(kept, config.envelope.channel, notes)
     require_points(wrapped_locs)
+    if wrapped_locs.dimension == 2:
+        raise GeometryError(
+            f"spines: the {len(wrapped_locs)} localizations are 2-D; spines and their necks need "
+            "3-D positions. Give the z column (or data of a 3-D method); `nanospine envelope` "
+            "draws the outline of 2-D data."
+        )
     options = config.envelope
     with _timed(timings, "envelope"):
         wrapped = envelope(

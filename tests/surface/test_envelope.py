@@ -167,7 +167,6 @@ def test_progress_is_told():
 @pytest.mark.parametrize(
     ("points", "error", "message"),
     [
-        (np.random.default_rng(0).normal(size=(50, 2)), GeometryError, "2-D"),
         (np.c_[np.random.default_rng(0).normal(size=(50, 2)), np.zeros(50)], GeometryError, "2-D"),
         (np.eye(3), TooFewPointsError, "envelope: 3 points"),
         (np.ones((90, 3)), GeometryError, "envelope: "),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,13 +23,17 @@ from nanospine.cli.options import (
     given,
 )
 
+if TYPE_CHECKING:
+    from nanospine.surface.outline import Outline
+
 __all__ = ["envelope"]
 
 
 def envelope(
     file: InputArgument,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Mesh to write: .glb or .ply.")
+        Path | None,
+        typer.Option("--out", "-o", help="Mesh to write: .glb or .ply (2-D: .geojson)."),
     ] = None,
     alpha_nm: AlphaOption = "auto",
     label: LabelOption = Label.membrane,
@@ -40,7 +44,7 @@ def envelope(
     z_scale: ZScaleOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Wrap localizations in a watertight surface; show its figures and write its mesh."""
+    """Wrap localizations in a watertight surface (2-D: a polygon), show its figures, write it."""
     from nanospine.io.registry import read
     from nanospine.pipeline import require_points
     from nanospine.surface.envelope import envelope as wrap
@@ -52,6 +56,9 @@ def envelope(
     require_points(locs)
     with progress_bar() as progress:
         found = wrap(locs, alpha_nm=alpha_or_auto(alpha_nm), label=label.value, progress=progress)
+    if locs.dimension == 2:
+        _show_outline(cast(Any, found), out, json)
+        return
     if out is not None:
         from nanospine.output.export import write_mesh
 
@@ -68,6 +75,28 @@ def envelope(
             "area": f"{found.area_nm2 / 1e6:.4g} µm²",
             "bodies": str(found.n_components),
             "vertices, faces": f"{row['n_vertices']}, {row['n_faces']}",
+        }
+    )
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _show_outline(found: Outline, out: Path | None, json: bool) -> None:
+    """Show the figures of the polygon of 2-D data and write it."""
+    if out is not None:
+        from nanospine.output.export import write_outline
+
+        write_outline(found, out)
+        say(f"outline written to {out}")
+    if json:
+        emit_json(records(found.to_frame())[0] | {"notes": list(found.notes)})
+        return
+    emit_pairs(
+        {
+            "alpha": f"{found.alpha_nm:.4g} nm",
+            "area": f"{found.area_nm2 / 1e6:.4g} µm²",
+            "perimeter": f"{found.perimeter_nm / 1e3:.4g} µm",
+            "bodies": str(found.n_components),
         }
     )
     for note in found.notes:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import trimesh
+from shapely.geometry import mapping
 
 from nanospine.core.colours import BACKGROUND_COLOUR, SHAFT_COLOUR, TYPE_COLOURS, rgb
 from nanospine.core.errors import WriteError
 from nanospine.core.files import atomic_path
 from nanospine.spines.model import SHAFT, Spines
 from nanospine.surface.envelope import Envelope
+from nanospine.surface.outline import Outline
 from nanospine.version import __version__
 
-__all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh"]
+__all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh", "write_outline"]
 
 #: Formats that meshes are written in.
 MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off")
@@ -79,6 +82,51 @@ def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLi
         content = f"# {note}\n".encode() + content
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
+
+
+def write_outline(found: Outline, path: str | os.PathLike[str]) -> None:
+    """Write the outline of 2-D localizations as GeoJSON, which QuPath and GIS programs open.
+
+    One feature per body with its area and perimeter; coordinates are nanometres, as a member
+    `unit` says.
+
+    Raises
+    ------
+    WriteError
+        When the suffix is not .geojson or .json, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nanospine.surface.outline import outline
+    >>> found = outline(np.random.default_rng(0).random((500, 2)) * 1000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_outline(found, f"{folder}/cell.geojson")
+    ...     json.loads(Path(f"{folder}/cell.geojson").read_text())["unit"]
+    'nanometre'
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".geojson", ".json"):
+        raise WriteError(
+            f"{target}: outlines of 2-D data are written as .geojson; found {target.suffix!r}."
+        )
+    features = [
+        {
+            "type": "Feature",
+            "geometry": mapping(item),
+            "properties": {"area_nm2": item.area, "perimeter_nm": item.length},
+        }
+        for item in found.polygon.geoms
+    ]
+    content = {
+        "type": "FeatureCollection",
+        "unit": "nanometre",
+        "generator": f"nanospine {__version__}",
+        "alpha_nm": found.alpha_nm if np.isfinite(found.alpha_nm) else None,
+        "features": features,
+    }
+    with atomic_path(target) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _coloured(thing: trimesh.Trimesh | Envelope | Spines) -> trimesh.Trimesh:

@@ -18,6 +18,7 @@ from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import Delaunay, delaunay
 from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
 from nanospine.surface.mesh import boundary_surface, inside_components
+from nanospine.surface.outline import outline
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
@@ -113,12 +114,13 @@ def envelope(
     fit: bool = True,
     progress: Progress | None = None,
 ) -> Envelope:
-    """Wrap localizations in a watertight surface.
+    """Wrap localizations in a watertight surface; 2-D ones in a polygon.
 
     Parameters
     ----------
     locs_or_xyz : Localizations or array_like, shape (n, 3)
-        Positions in nanometres.
+        Positions in nanometres. 2-D data give an :class:`nanospine.Outline`
+        (:func:`nanospine.outline`, which takes alpha, label and fraction as they are given here).
     alpha_nm : float or "auto"
         Radius of the sphere that rolls in from outside and carves away what it reaches: gaps in
         the label narrower than twice this stay closed. "auto" reads it from the gaps of the data
@@ -142,7 +144,7 @@ def envelope(
     Raises
     ------
     GeometryError
-        2-D data; points on one plane; an alpha at which nothing is left.
+        Points on one plane; an alpha at which nothing is left.
     TooFewPointsError
         Fewer than 4 different points.
 
@@ -157,6 +159,12 @@ def envelope(
     (True, 1.0)
     """
     _check_options(alpha_nm, label, method, min_component_fraction, components)
+    if _is_flat(locs_or_xyz):
+        flat: Any = outline(
+            locs_or_xyz, alpha_nm=alpha_nm if method == "carve" else np.inf, label=label,
+            min_component_fraction=0.0 if components == "all" else min_component_fraction,
+        )  # fmt: skip
+        return flat
     points, before = _positions(locs_or_xyz)
     report(progress, "triangulation", 0.0)
     triangulation = _triangulation(points)
@@ -239,22 +247,29 @@ def _check_options(
         )
 
 
+def _is_flat(locs_or_xyz: Localizations | npt.ArrayLike) -> bool:
+    """Tell whether the data are 2-D by what they say, not by their values."""
+    dimension = getattr(locs_or_xyz, "dimension", None)
+    if dimension is not None:
+        return bool(dimension == 2)
+    points = np.asarray(locs_or_xyz)
+    return points.ndim == 2 and points.shape[1] == 2
+
+
 def _positions(
     locs_or_xyz: Localizations | npt.ArrayLike,
 ) -> tuple[FloatArray, tuple[HistoryEntry, ...]]:
     """Give positions (n, 3) and the history that they bring."""
     xyz = getattr(locs_or_xyz, "xyz_nm", locs_or_xyz)
-    dimension = getattr(locs_or_xyz, "dimension", None)
     points = np.asarray(xyz, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] not in (2, 3):
         raise GeometryError(
             f"envelope: points of shape (n, 3) were expected, found {points.shape}."
         )
-    flat = dimension == 2 or points.shape[1] == 2
-    if flat or (len(points) > 3 and np.ptp(points[:, 2]) == 0):
+    if len(points) > 3 and np.ptp(points[:, 2]) == 0:
         raise GeometryError(
-            f"envelope: the {len(points)} points are 2-D; an envelope needs 3-D positions. "
-            "Give the z column (or data of a 3-D method)."
+            f"envelope: all {len(points)} points have z = {points[0, 2]:g} nm: these data are 2-D; "
+            "give (n, 2) coordinates for a polygon."
         )
     return points, tuple(getattr(locs_or_xyz, "history", ()))
 
