@@ -86,7 +86,7 @@ def has_area(vertices, faces):
     return np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 100_000), n=st.integers(4, 14), grid=st.booleans(), flat=st.booleans())
 def test_any_faces_give_what_rational_arithmetic_gives(seed, n, grid, flat):
     """On a small grid nearly everything touches, is in one plane or on one line."""

@@ -22,6 +22,8 @@ __all__ = ["self_intersections"]
 
 IntArray = npt.NDArray[np.int64]
 
+# Shewchuk's (7 + 56 eps) eps times the sum of 6 products of largest differences.
+_SPACE_BOUND = 42.5 * 2.0**-53
 # Shewchuk's (3 + 16 eps) eps for orientation in a plane.
 _PLANE_BOUND = 3.0000001 * 2.0**-53
 
@@ -64,13 +66,15 @@ def self_intersections(mesh: trimesh.Trimesh) -> IntArray:
         return np.empty((0, 2), dtype=np.int64)
     order = faces_along_curve(vertices, faces)
     sorted_faces = faces[order]
-    boxes = boxes_of(corners_of(vertices, sorted_faces, np.zeros(3)))
-    pairs = np.sort(order[_overlapping(vertices, sorted_faces, boxes)], axis=1)
+    corners = corners_of(vertices, sorted_faces, np.zeros(3))
+    boxes = boxes_of(corners)
+    own = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    pairs = np.sort(order[_overlapping(corners.reshape(-1, 3), sorted_faces, boxes, own)], axis=1)
     return np.asarray(pairs[np.lexsort(pairs.T[::-1])])
 
 
 @njit(cache=True)
-def _overlapping(vertices, faces, boxes):
+def _overlapping(p, faces, boxes, own):
     """Walk the tree against itself; rows of faces that cut each other."""
     first_leaf = boxes.shape[0] // 2
     leaves, m = first_leaf + 1, faces.shape[0]
@@ -92,9 +96,9 @@ def _overlapping(vertices, faces, boxes):
         a, b = a - first_leaf, b - first_leaf
         for f in range(a * m // leaves, (a + 1) * m // leaves):
             for g in range(b * m // leaves, (b + 1) * m // leaves):
-                if (a == b and g <= f) or not _near(vertices, faces, f, g):
+                if (a == b and g <= f) or not _meet(own, f, g):
                     continue
-                if _cut(vertices, faces, f, g):
+                if _cut(p, faces, f, g):
                     if count == found.shape[0]:
                         longer = np.empty((2 * count, 2), dtype=np.int64)
                         longer[:count] = found
@@ -113,19 +117,11 @@ def _meet(boxes, i, j):
 
 
 @njit(cache=True)
-def _near(p, faces, f, g):
-    """Tell whether the boxes of two faces overlap."""
-    for k in range(3):
-        a, b, c = p[faces[f, 0], k], p[faces[f, 1], k], p[faces[f, 2], k]
-        d, e, h = p[faces[g, 0], k], p[faces[g, 1], k], p[faces[g, 2], k]
-        if min(a, min(b, c)) > max(d, max(e, h)) or min(d, min(e, h)) > max(a, max(b, c)):
-            return False
-    return True
-
-
-@njit(cache=True)
 def _cut(p, faces, f, g):
-    """Tell whether two faces meet in more than they share."""
+    """Tell whether two faces meet in more than they share.
+
+    `p` holds the corners of face after face: vertices would be all over memory.
+    """
     shared, last_f, last_g = 0, 0, 0
     alone_f, alone_g = 3, 3  # the sum of the places that are shared, taken from 0 + 1 + 2
     for i in range(3):
@@ -138,11 +134,11 @@ def _cut(p, faces, f, g):
     if shared == 3:
         return True
     if shared == 2:
-        a, b, c = faces[f, (alone_f + 1) % 3], faces[f, (alone_f + 2) % 3], faces[f, alone_f]
-        d = faces[g, alone_g]
+        a, b, c = 3 * f + (alone_f + 1) % 3, 3 * f + (alone_f + 2) % 3, 3 * f + alone_f
+        d = 3 * g + alone_g
         return orient3d(p, a, b, c, d) == 0 and _same_side(p, a, b, c, d)
-    a, b, c = faces[f, last_f], faces[f, (last_f + 1) % 3], faces[f, (last_f + 2) % 3]
-    d, e, h = faces[g, last_g], faces[g, (last_g + 1) % 3], faces[g, (last_g + 2) % 3]
+    a, b, c = 3 * f + last_f, 3 * f + (last_f + 1) % 3, 3 * f + (last_f + 2) % 3
+    d, e, h = 3 * g + last_g, 3 * g + (last_g + 1) % 3, 3 * g + (last_g + 2) % 3
     if shared == 1:
         return _pierces(p, b, c, d, e, h) or _pierces(p, e, h, a, b, c)
     return (
@@ -158,6 +154,8 @@ def _cut(p, faces, f, g):
 @njit(cache=True)
 def _pierces(p, s, t, a, b, c):
     """Tell whether the segment from s to t meets the triangle (a, b, c)."""
+    if _beside(p, s, t, a, b, c):
+        return False
     one = orient3d(p, a, b, c, s)
     other = orient3d(p, a, b, c, t)
     if one * other > 0:
@@ -166,6 +164,23 @@ def _pierces(p, s, t, a, b, c):
         return _meet_in_plane(p, s, t, a, b, c)
     ab, bc, ca = orient3d(p, s, t, a, b), orient3d(p, s, t, b, c), orient3d(p, s, t, c, a)
     return (ab >= 0 and bc >= 0 and ca >= 0) or (ab <= 0 and bc <= 0 and ca <= 0)
+
+
+@njit(cache=True)
+def _beside(p, s, t, a, b, c):
+    """Tell whether s and t are certainly on one side of a plane: as in `orient3d`, for both."""
+    bx, by, bz = p[b, 0] - p[a, 0], p[b, 1] - p[a, 1], p[b, 2] - p[a, 2]
+    cx, cy, cz = p[c, 0] - p[a, 0], p[c, 1] - p[a, 1], p[c, 2] - p[a, 2]
+    sx, sy, sz = p[s, 0] - p[a, 0], p[s, 1] - p[a, 1], p[s, 2] - p[a, 2]
+    tx, ty, tz = p[t, 0] - p[a, 0], p[t, 1] - p[a, 1], p[t, 2] - p[a, 2]
+    nx, ny, nz = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
+    one = sx * nx + sy * ny + sz * nz
+    other = tx * nx + ty * ny + tz * nz
+    mx = max(max(abs(bx), abs(cx)), max(abs(sx), abs(tx)))
+    my = max(max(abs(by), abs(cy)), max(abs(sy), abs(ty)))
+    mz = max(max(abs(bz), abs(cz)), max(abs(sz), abs(tz)))
+    bound = _SPACE_BOUND * mx * my * mz
+    return (one > bound and other > bound) or (one < -bound and other < -bound)
 
 
 @njit(cache=True)
