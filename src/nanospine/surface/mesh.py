@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["boundary_surface", "inside_components"]
+__all__ = ["boundary_surface", "inside_components", "joined_facets"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -118,16 +118,38 @@ def boundary_surface(
     >>> trimesh.Trimesh(vertices, faces).is_volume
     True
     """
-    own, side = _boundary_facets(neighbors, inside)
-    corners = tetrahedra[own[:, None], _FACET[side]]
-    partner, partner_edge = _pair_edges(tetrahedra, neighbors, inside, own, side, corners)
-    faces, count = _fans(partner, partner_edge)
+    own, corners, partner, partner_edge, faces, count = joined_facets(tetrahedra, neighbors, inside)
     origin = np.empty(count, dtype=np.int64)
     origin[faces.ravel()] = corners.ravel()
     positions = _set_apart(points, tetrahedra, origin, faces, own)
     positions, faces = _split_shared_edges(positions, faces, partner, partner_edge)
     added = np.full(len(positions) - count, -1, dtype=np.int64)
     return positions, faces, np.concatenate([origin, added])
+
+
+def joined_facets(
+    tetrahedra: IntArray, neighbors: IntArray, inside: BoolArray
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, int]:
+    """Give the facets of the boundary, what they are joined with, and the surface's vertices.
+
+    Returns
+    -------
+    own : ndarray of int64, shape (f,)
+        Tetrahedron behind each facet.
+    corners : ndarray of int64, shape (f, 3)
+        Points.
+    partner, partner_edge : ndarray of int64, shape (f, 3)
+        The facet across the edge from corner k to k + 1, and the place of the edge there.
+    faces : ndarray of int64, shape (f, 3)
+        Vertices of the surface: one for each fan of facets.
+    count : int
+        Number of vertices.
+    """
+    own, side = _boundary_facets(neighbors, inside)
+    corners = tetrahedra[own[:, None], _FACET[side]]
+    partner, partner_edge = _pair_edges(tetrahedra, neighbors, inside, own, side, corners)
+    faces, count = _fans(partner, partner_edge)
+    return own, corners, partner, partner_edge, faces, count
 
 
 @njit(cache=True)
