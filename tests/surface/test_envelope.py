@@ -199,3 +199,41 @@ def test_options_are_checked(option):
 def test_too_small_an_alpha_says_what_would_do():
     with pytest.raises(GeometryError, match="smallest alpha"):
         envelope(shell(50), alpha_nm=0.01)
+
+
+def test_what_alpha_does_is_reported(spine):
+    _, _, wrapped = spine
+    row = wrapped.to_frame().iloc[0]
+    assert row["alpha_stable_from_nm"] <= wrapped.alpha_nm <= row["alpha_stable_to_nm"]
+    assert row["volume_change_0_8_alpha"] < 0 < row["volume_change_1_25_alpha"] < 0.2
+    assert row["genus"] == wrapped.genus == 0
+    at = wrapped.persistence.iloc[10]
+    assert at["alpha_nm"] == pytest.approx(wrapped.alpha_nm)
+    assert (at["n_components"], at["genus"]) == (wrapped.n_components, wrapped.genus)
+    hull = envelope(shell(200), method="convex-hull")
+    assert len(hull.persistence) == 0
+    assert np.isnan(hull.to_frame().loc[0, "alpha_stable_from_nm"])
+
+
+def test_persistence_is_that_of_the_mesh_at_every_alpha():
+    points = np.concatenate([shell(900), shell(300, 1, 60) + np.array([500, 0, 0])])
+    wrapped = envelope(points, fit=False)
+    for row in wrapped.persistence.iloc[::10].itertuples():
+        at = envelope(points, alpha_nm=row.alpha_nm, fit=False)
+        assert (at.n_components, at.genus) == (row.n_components, row.genus)
+        assert at.volume_nm3 == pytest.approx(row.volume_nm3, rel=2e-3)
+
+
+def test_a_surface_that_cuts_itself_says_so():
+    """Noise of half the radius of a tube; carving alone never cuts itself."""
+    rng = np.random.default_rng(1)
+    around = rng.uniform(0, 2 * np.pi, 6000)
+    points = np.stack([rng.uniform(0, 800, 6000), 40 * np.cos(around), 40 * np.sin(around)], axis=1)
+    points += rng.normal(0, 20, points.shape)
+    carved = envelope(points, fit=False)
+    assert len(carved.self_intersections) == 0
+    fitted = envelope(points, alpha_nm=14.0)
+    cut = len(np.unique(fitted.self_intersections))
+    assert cut > 0
+    assert any(f"{cut} of the {len(fitted.mesh.faces)} faces" in note for note in fitted.notes)
+    assert fitted.to_frame().loc[0, "n_self_intersections"] == len(fitted.self_intersections)

@@ -75,7 +75,7 @@ def test_a_membrane_with_pores():
     assert frame["genus"].iloc[0] > 3
     assert frame["genus"].iloc[-1] == 0
     found = stability(frame, 35.0)
-    assert found["stable_from_nm"] <= 35.0 <= found["stable_to_nm"]
+    assert found["alpha_stable_from_nm"] <= 35.0 <= found["alpha_stable_to_nm"]
 
 
 def test_two_balls_that_merge():
@@ -120,7 +120,7 @@ def test_stability_reads_the_rows_around_alpha():
         }
     )
     found = stability(frame, 20.0)
-    assert found["stable_from_nm"] == pytest.approx(alphas[7])
-    assert found["stable_to_nm"] == pytest.approx(alphas[25])
-    assert found["volume_at_0.8_alpha"] == pytest.approx(0.64 - 1)
-    assert found["volume_at_1.25_alpha"] == pytest.approx(1.5625 - 1)
+    assert found["alpha_stable_from_nm"] == pytest.approx(alphas[7])
+    assert found["alpha_stable_to_nm"] == pytest.approx(alphas[25])
+    assert found["volume_change_0_8_alpha"] == pytest.approx(0.64 - 1)
+    assert found["volume_change_1_25_alpha"] == pytest.approx(1.5625 - 1)

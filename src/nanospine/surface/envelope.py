@@ -17,8 +17,10 @@ from nanospine.surface.alpha import CarvingDepth, carving_depth
 from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import Delaunay, delaunay
 from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
+from nanospine.surface.intersections import self_intersections
 from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.outline import outline
+from nanospine.surface.persistence import persistence, stability
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
@@ -63,6 +65,13 @@ class Envelope:
         What a reader of the result must know: parts dropped, background removed.
     history : tuple of dict
         The history of the localizations and this step.
+    persistence : pandas.DataFrame
+        Columns `alpha_nm`, `volume_nm3`, `n_components`, `genus`: what carving gives at alphas
+        from 0.8 to 1.56 times the one used (bodies that are large enough; empty for the convex
+        hull). `to_frame` says between which alphas bodies and handles stay the same.
+    self_intersections : ndarray of int, shape (k, 2)
+        Faces of the mesh that cut each other
+        (:func:`nanospine.surface.intersections.self_intersections`).
     """
 
     mesh: trimesh.Trimesh
@@ -72,6 +81,10 @@ class Envelope:
     alpha_curve: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...] = ()
     history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
+    persistence: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    self_intersections: IntArray = field(
+        default_factory=lambda: np.empty((0, 2), dtype=np.int64), repr=False
+    )
 
     @property
     def volume_nm3(self) -> float:
@@ -88,6 +101,11 @@ class Envelope:
         """Number of separate bodies."""
         return int(self.mesh.body_count)
 
+    @property
+    def genus(self) -> int:
+        """Number of handles of all bodies together."""
+        return self.n_components - int(self.mesh.euler_number) // 2
+
     def to_frame(self) -> pd.DataFrame:
         """Give the figures of the envelope in one row."""
         row = {
@@ -99,6 +117,9 @@ class Envelope:
             "n_components": self.n_components,
             "n_vertices": len(self.mesh.vertices),
             "n_faces": len(self.mesh.faces),
+            "genus": self.genus,
+            "n_self_intersections": len(self.self_intersections),
+            **stability(self.persistence, self.alpha_nm),
         }
         return pd.DataFrame([row])
 
@@ -178,18 +199,27 @@ def envelope(
         notes += [note] if note else []
     elif method == "carve":
         used = float(alpha_nm)
-    inside = _kept_inside(
-        triangulation, depth, used, 0.0 if components == "all" else min_component_fraction, notes
-    )
+    least = 0.0 if components == "all" else min_component_fraction
+    inside = _kept_inside(triangulation, depth, used, least, notes)
+    around = pd.DataFrame()
+    if np.isfinite(used):
+        around = persistence(depth, used, min_component_fraction=least)
     report(progress, "surface", 0.8)
     vertices, faces, _ = boundary_surface(
         points, triangulation.tetrahedra, triangulation.neighbors, inside
     )
+    del triangulation, depth, inside  # the fit needs the memory
     if fit and method == "carve":
         report(progress, "fit", 0.8)
         # without a hollow there is no membrane to fit to
         vertices, faces = _fitted(vertices, faces, points, "filled" if note else label, used)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
+    cuts = self_intersections(mesh)
+    if len(cuts):
+        notes.append(
+            f"{len(np.unique(cuts))} of the {len(faces)} faces cut another face of the surface "
+            "(.self_intersections names the pairs)."
+        )
     report(progress, "surface", 1.0)
     arguments = {
         "alpha_nm": alpha_nm,
@@ -200,7 +230,7 @@ def envelope(
         "fit": fit,
     }
     step = entry("envelope", arguments, n_before=len(points), notes=notes)
-    return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step))
+    return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts)
 
 
 def _fitted(

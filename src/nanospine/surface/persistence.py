@@ -99,9 +99,9 @@ def stability(frame: pd.DataFrame, alpha_nm: float) -> dict[str, float]:
     Returns
     -------
     dict
-        `stable_from_nm` and `stable_to_nm`: between these alphas (both looked at) the number of
-        bodies and of handles is what it is at the chosen one. `volume_at_0.8_alpha` and
-        `volume_at_1.25_alpha`: volume there relative to that at the chosen alpha, minus one. NaN
+        `alpha_stable_from_nm` and `alpha_stable_to_nm`: between these alphas (both looked at) the
+        number of bodies and of handles is what it is at the chosen one. `volume_change_0_8_alpha`
+        and `volume_change_1_25_alpha`: volume there over that at the chosen alpha, minus one. NaN
         where nothing is known.
 
     Examples
@@ -112,8 +112,16 @@ def stability(frame: pd.DataFrame, alpha_nm: float) -> dict[str, float]:
     [10.0, 12.5, -0.1, 0.2]
     """
     result = dict.fromkeys(
-        ("stable_from_nm", "stable_to_nm", "volume_at_0.8_alpha", "volume_at_1.25_alpha"), np.nan
+        (
+            "alpha_stable_from_nm",
+            "alpha_stable_to_nm",
+            "volume_change_0_8_alpha",
+            "volume_change_1_25_alpha",
+        ),
+        np.nan,
     )
+    if len(frame) == 0:
+        return result
     alphas = frame["alpha_nm"].to_numpy(dtype=np.float64)
     here = np.flatnonzero(np.isclose(alphas, alpha_nm, rtol=1e-9))
     if len(here) == 0:
@@ -123,9 +131,12 @@ def stability(frame: pd.DataFrame, alpha_nm: float) -> dict[str, float]:
     other = np.flatnonzero((shape != shape[row]).any(axis=1))
     low = int(other[other < row].max(initial=-1)) + 1
     high = int(other[other > row].min(initial=len(frame))) - 1
-    result["stable_from_nm"], result["stable_to_nm"] = float(alphas[low]), float(alphas[high])
+    result["alpha_stable_from_nm"], result["alpha_stable_to_nm"] = (
+        float(alphas[low]),
+        float(alphas[high]),
+    )
     volume = frame["volume_nm3"].to_numpy()
-    for name, factor in (("volume_at_0.8_alpha", 0.8), ("volume_at_1.25_alpha", 1.25)):
+    for name, factor in (("volume_change_0_8_alpha", 0.8), ("volume_change_1_25_alpha", 1.25)):
         at = np.flatnonzero(np.isclose(alphas, factor * alpha_nm, rtol=1e-9))
         if len(at):
             result[name] = float(volume[at[0]] / volume[row] - 1.0)
