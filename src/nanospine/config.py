@@ -130,7 +130,7 @@ class EnvelopeOptions(_Section):
 
     alpha_nm: Annotated[float | Literal["auto"], BeforeValidator(_auto_or_positive)] = "auto"
     label: Literal["membrane", "filled"] = "membrane"
-    method: Literal["carve", "convex-hull"] = "carve"
+    method: Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"] = "carve"
     min_component_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
     channel: str | None = None
 

@@ -32,7 +32,8 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 Label = Literal["membrane", "filled"]
-Method = Literal["carve", "convex-hull"]
+Method = Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"]
+_METHODS = ("carve", "convex-hull", "density", "poisson", "ball-pivoting")
 
 # Smoothing sweeps of the carved surface, and after each round of the fit.
 _SWEEPS = 10
@@ -56,7 +57,7 @@ class Envelope:
         Radius of the probe sphere that carved it; infinite for the convex hull.
     label : {"membrane", "filled"}
         What the localizations mark: the membrane, or the volume.
-    method : {"carve", "convex-hull"}
+    method : str
         How it was made.
     alpha_curve : pandas.DataFrame
         Columns `alpha_nm` and `volume_nm3`: the volume that carving alone (all components, before
@@ -148,8 +149,11 @@ def envelope(
         (:func:`nanospine.surface.choice.choose_alpha` states the rule).
     label : {"membrane", "filled"}
         Whether the localizations lie on the membrane or fill the volume.
-    method : {"carve", "convex-hull"}
-        How to wrap.
+    method : {"carve", "density", "poisson", "ball-pivoting", "convex-hull"}
+        "carve": the sphere carves Delaunay tetrahedra, the surface is smoothed and fitted.
+        "density": voxels of equal density (:mod:`nanospine.surface.density`), the kernel as wide
+        as alpha. "poisson" and "ball-pivoting" (need Open3D): through the localizations, with
+        normals from the carved surface (:mod:`nanospine.surface.open3d_surfaces`).
     min_component_fraction : float
         Separate bodies below this fraction of the largest body's volume are left out (and
         counted in the notes).
@@ -194,10 +198,10 @@ def envelope(
     curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
     notes: list[str] = []
     used, note = np.inf, None
-    if method == "carve" and alpha_nm == "auto":
+    if method != "convex-hull" and alpha_nm == "auto":
         used, note = choose_alpha(depth, label=label, noise_nm=_noise_nm(locs_or_xyz))
         notes += [note] if note else []
-    elif method == "carve":
+    elif method != "convex-hull":
         used = float(alpha_nm)
     least = 0.0 if components == "all" else min_component_fraction
     inside = _kept_inside(triangulation, depth, used, least, notes)
@@ -209,10 +213,18 @@ def envelope(
         points, triangulation.tetrahedra, triangulation.neighbors, inside
     )
     del triangulation, depth, inside  # the fit needs the memory
-    if fit and method == "carve":
+    if fit and method not in ("convex-hull", "density"):
         report(progress, "fit", 0.8)
         # without a hollow there is no membrane to fit to
         vertices, faces = _fitted(vertices, faces, points, "filled" if note else label, used)
+    if method in ("density", "poisson", "ball-pivoting"):
+        from nanospine.surface.other_methods import other_surface
+
+        noise = _noise_nm(locs_or_xyz) or 0.0
+        vertices, faces = other_surface(
+            method, points, vertices, faces, used, "filled" if note else label, noise,
+            0.0 if components == "all" else min_component_fraction, notes,
+        )  # fmt: skip
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     cuts = self_intersections(mesh)
     if len(cuts):
@@ -262,8 +274,15 @@ def _check_options(
             f"envelope: label must be 'membrane' (the label is on the membrane) or 'filled' "
             f"(it fills the volume), found {label!r}."
         )
-    if method not in ("carve", "convex-hull"):
-        raise GeometryError(f"envelope: method must be 'carve' or 'convex-hull', found {method!r}.")
+    if method not in _METHODS:
+        raise GeometryError(
+            f"envelope: method must be one of {', '.join(_METHODS)}, found {method!r}."
+        )
+    if method in ("poisson", "ball-pivoting") and label == "filled":
+        raise GeometryError(
+            f"envelope: method {method!r} goes through the localizations, which lie inside of a "
+            "'filled' label; take 'carve' or 'density'."
+        )
     if components not in ("large", "all"):
         raise GeometryError(f"envelope: components must be 'large' or 'all', found {components!r}.")
     if alpha_nm != "auto" and not (np.isreal(alpha_nm) and alpha_nm > 0):
