@@ -219,6 +219,45 @@ def test_frame_and_at() -> None:
     ]  # fmt: skip
 
 
+def test_room_for_any_drift_does_not_spoil_it() -> None:
+    # pixels used to grow with it: 13 nm of error that was told as 1 nm
+    locs, trace = movie(20_000, 2, seed=0)
+    found = estimate_drift(locs, max_drift_nm=1e6)
+    rms = np.sqrt((miss(found, locs, trace) ** 2).mean(axis=0))
+    assert (rms < 3).all(), rms
+
+
+@pytest.mark.parametrize("method", ["overlap", "rcc"])
+def test_frames_of_very_unequal_size(method: Any) -> None:
+    # the quantiles of the frames are all one frame
+    locs, _ = movie(6000, 2, seed=0)
+    frame = locs.table["frame"].to_numpy()
+    table = locs.to_frame().assign(frame=np.where(frame < 19_000, 0, frame))
+    lopsided = locs.replace(table=table, operation="frames")
+    assert np.isfinite(estimate_drift(lopsided, method=method).drift_nm).all()
+    two = locs.replace(table=table.assign(frame=frame % 2), operation="frames")
+    assert len(estimate_drift(two, method=method).frame) == 2
+
+
+def test_a_drift_of_something_else() -> None:
+    flat, deep = (movie(1500, dimension, seed=0)[0] for dimension in (2, 3))
+    frame = np.arange(5000, 15_001)
+    trace = np.column_stack([frame, frame, frame]) / 100.0
+    drift = Drift(frame, trace, np.ones((len(frame), 3)), "me")
+    notes = correct_drift(flat, drift).history[-1]["notes"]
+    assert notes[0] == "drift x 100 +- 1 nm, y 100 +- 1 nm"
+    at = flat.table["frame"].to_numpy()
+    outside = int(((at < 5000) | (at > 15_000)).sum())
+    assert notes[1].startswith(f"{outside} localizations before frame 5000 or after frame 15000")
+    lateral = Drift(frame, trace[:, :2], np.ones((len(frame), 2)), "me")
+    fixed = correct_drift(deep, lateral)
+    np.testing.assert_array_equal(fixed.xyz_nm[:, 2], deep.xyz_nm[:, 2])
+    assert "z is left as it was" in fixed.history[-1]["notes"][1]
+    late = Drift(frame + 10**6, trace, np.ones((len(frame), 3)), "me")
+    with pytest.raises(ConfigError, match="found frames 1005000 to 1015000"):
+        correct_drift(flat, late)
+
+
 def test_what_does_not_overlap_is_doubted() -> None:
     rng = np.random.default_rng(0)
     locs = ns.from_arrays(
@@ -251,6 +290,20 @@ def test_real_files(shared_data: Path) -> None:
         ({"frame": np.arange(50)}, {"method": "magic"}, ConfigError, "overlap, rcc, fiducials"),
         ({"frame": np.arange(50)}, {"max_drift_nm": 0}, ConfigError, "positive max_drift_nm"),
         ({"frame": np.arange(50)}, {"n_segments": 1}, ConfigError, "n_segments of 2 or more"),
+        ({"frame": np.arange(50)}, {"n_segments": 2.5}, ConfigError, "whole n_segments"),
+        ({"frame": np.append(np.arange(49.0), np.nan)}, {}, SchemaError, "found 1 of 50 without"),
+        (
+            {"frame": np.arange(50)},
+            {"method": "fiducials", "fiducials_nm": np.zeros((0, 2))},
+            ConfigError,
+            r"found \(0, 2\)",
+        ),
+        (
+            {"frame": np.arange(50)},
+            {"method": "fiducials", "fiducials_nm": [[np.nan, 0]]},
+            ConfigError,
+            "finite fiducials_nm",
+        ),
         (
             {"frame": np.arange(50) % 10},
             {"method": "fiducials", "fiducial_radius_nm": 1.0},

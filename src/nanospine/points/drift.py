@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from nanospine.core.errors import ConfigError, SchemaError, TooFewPointsError
+from nanospine.core.errors import ConfigError, TooFewPointsError
 from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress
+from nanospine.points.drift_trace import Drift, frames_of, subtracted
 
 __all__ = ["Drift", "correct_drift", "estimate_drift"]
 
@@ -30,49 +29,6 @@ _BETTER, _SURE = 3.0, 20.0
 _BINS_OF_HALVES, _POINTS_OF_HALVES = 60, 20_000
 # Without known precisions.
 _USUAL_NM, _USUAL_Z_NM = 12.0, 25.0
-
-
-@dataclass(frozen=True, eq=False)
-class Drift:
-    """Drift by frame: the measured position is the true one plus the drift of its frame.
-
-    Attributes
-    ----------
-    frame : ndarray of int64, shape (m,)
-        All frames from the first to the last, with localizations or without.
-    drift_nm : ndarray, shape (m, d)
-        Its mean over the localizations is 0.
-    std_nm : ndarray, shape (m, d)
-        Standard error.
-    method : str
-        What found it.
-    notes : tuple of str
-        What makes it doubtful.
-    """
-
-    frame: IntArray
-    drift_nm: FloatArray = field(repr=False)
-    std_nm: FloatArray = field(repr=False)
-    method: str
-    notes: tuple[str, ...] = ()
-
-    @property
-    def span_nm(self) -> FloatArray:
-        """Largest minus smallest drift of each axis, shape (d,)."""
-        return np.asarray(np.ptp(self.drift_nm, axis=0))
-
-    def at(self, frame: npt.ArrayLike) -> FloatArray:
-        """Give the drift in frames, shape (n, d); before the first and after the last as there."""
-        place = np.asarray(frame, dtype=np.float64)
-        return np.column_stack([np.interp(place, self.frame, item) for item in self.drift_nm.T])
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give a row per frame: `frame`, `drift_x_nm` ..., `std_x_nm` ..."""
-        table: dict[str, Any] = {"frame": self.frame}
-        for name, values in (("drift", self.drift_nm), ("std", self.std_nm)):
-            for axis, column in zip("xyz", values.T, strict=False):
-                table[f"{name}_{axis}_nm"] = column
-        return pd.DataFrame(table)
 
 
 def estimate_drift(
@@ -152,7 +108,7 @@ def estimate_drift(
         localizations, max_drift_nm, n_segments, seed, progress
     )
     if method == "rcc":
-        frames = np.unique(np.floor(_frames(localizations)))
+        frames = np.unique(np.floor(frames_of(localizations)))
         return _expanded(
             localizations, frames, *_interpolated(frames, times, coarse, std), notes, "rcc"
         )
@@ -171,6 +127,14 @@ def correct_drift(
 ) -> Localizations:
     """Subtract the drift, given or estimated (:func:`estimate_drift`).
 
+    A drift in x, y only leaves z as it was. Localizations before its first frame or after its last
+    one get the drift there; the history says both.
+
+    Raises
+    ------
+    ConfigError
+        When the drift knows none of the frames; else as :func:`estimate_drift`.
+
     Examples
     --------
     >>> import nanospine as ns
@@ -184,19 +148,7 @@ def correct_drift(
             localizations, method=method, fiducials_nm=fiducials_nm,
             fiducial_radius_nm=fiducial_radius_nm, max_drift_nm=max_drift_nm, progress=progress,
         )  # fmt: skip
-    table = localizations.to_frame()
-    shift = drift.at(_frames(localizations))
-    for axis, column in zip("xyz", shift.T, strict=False):
-        if f"{axis}_nm" in table:
-            table[f"{axis}_nm"] = table[f"{axis}_nm"].to_numpy() - column
-    error = np.sqrt(np.mean(drift.std_nm**2, axis=0))
-    notes = [
-        "drift " + ", ".join(
-            f"{axis} {span:.3g} +- {std:.2g} nm"
-            for axis, span, std in zip("xyz", drift.span_nm, error, strict=False)
-        ),
-        *drift.notes,
-    ]  # fmt: skip
+    table, notes = subtracted(localizations, drift)
     return localizations.replace(
         table=table, operation="correct_drift", arguments={"method": drift.method}, notes=notes
     )
@@ -212,18 +164,13 @@ def _check(
     for name, value in (("max_drift_nm", most), ("fiducial_radius_nm", radius)):
         if not (np.isfinite(value) and value > 0):
             raise ConfigError(f"drift: a positive {name} was expected, found {value!r}.")
-    if segments is not None and segments < 2:
-        raise ConfigError(f"drift: n_segments of 2 or more was expected, found {segments}.")
-    frame = _frames(localizations)
+    if segments is not None and not (segments >= 2 and segments == int(segments)):
+        raise ConfigError(
+            f"drift: a whole n_segments of 2 or more was expected, found {segments!r}."
+        )
+    frame = frames_of(localizations)
     if len(frame) == 0 or frame.min() == frame.max():
         raise TooFewPointsError("drift: localizations in more than one frame are needed.")
-
-
-def _frames(localizations: Localizations) -> FloatArray:
-    if "frame" not in localizations.table:
-        known = ", ".join(str(name) for name in localizations.table.columns)
-        raise SchemaError(f"drift: a column 'frame' was expected; the columns are {known}.")
-    return localizations.table["frame"].to_numpy(np.float64)
 
 
 def _expanded(
@@ -235,7 +182,7 @@ def _expanded(
     method: str,
 ) -> Drift:
     """Give every frame a value, by lines between the times."""
-    frame = _frames(localizations)
+    frame = frames_of(localizations)
     frames = np.arange(int(np.floor(frame.min())), int(np.floor(frame.max())) + 1)
     traces: list[FloatArray] = [
         np.column_stack([np.interp(frames, times, column) for column in values.T])
@@ -269,15 +216,16 @@ def _by_correlation(
 ) -> tuple[FloatArray, FloatArray, FloatArray, list[str]]:
     from nanospine.points.drift_correlation import redundant_shifts, segment_drift
 
-    frame = _frames(localizations)
+    frame = frames_of(localizations)
     n = len(frame)
     count = n_segments or int(np.clip(n // 1000, 4, _MOST_SEGMENTS))
     count = min(count, max(n // _FEWEST_PER_SEGMENT, 2), len(np.unique(frame)))
-    # Equal numbers of localizations, whole frames.
-    cuts = np.unique(np.quantile(frame, np.arange(1, count) / count))
-    segment = np.searchsorted(cuts, frame, side="right")
-    used, segment = np.unique(segment, return_inverse=True)
-    times = np.array([frame[segment == number].mean() for number in range(len(used))])
+    # Equal numbers of localizations, whole frames: by the middle of each, so that a frame with
+    # nearly all of them leaves segments on its sides.
+    _, at, sizes = np.unique(frame, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(sizes) - sizes / 2) / n
+    used, segment = np.unique(np.floor(middle * count).astype(np.int64)[at], return_inverse=True)
+    times = np.bincount(segment, frame) / np.bincount(segment)
     xyz = localizations.xyz_nm[:, : localizations.dimension]
     pairs, shift = redundant_shifts(
         xyz, segment, max_drift_nm=max_drift_nm, seed=seed, progress=progress
@@ -303,7 +251,7 @@ def _by_overlap(
     from nanospine.points.drift_overlap import refine
     from nanospine.points.drift_pairs import overlap_gain
 
-    frame = _frames(localizations)
+    frame = frames_of(localizations)
     d = localizations.dimension
     scale, noise = _scales(localizations)
     low, high = frame.min(), frame.max()

@@ -14,7 +14,8 @@ IntArray = npt.NDArray[np.int64]
 
 _CELLS = 2**20
 _FINEST_NM = 15.0
-_MOST_PARTNERS = 400_000
+_MOST_PARTNERS = 200_000
+_FEW = 4000
 _LATERAL_NM = 80.0
 _OUTLIER = 4.0
 _ROUNDS = 30
@@ -47,6 +48,8 @@ def redundant_shifts(
     n, d = int(segment.max()) + 1, xyz.shape[1]
     low = xyz[:, :2].min(axis=0)
     span = np.ptp(xyz[:, :2], axis=0)
+    # Images further apart than they are wide do not overlap: more room makes coarser pixels only.
+    max_drift_nm = min(max_drift_nm, max(float(np.ptp(xyz, axis=0).max()), _FINEST_NM))
     pixel = max(_FINEST_NM, float(np.sqrt(np.prod(span + 2 * max_drift_nm) / _CELLS)))
     shape = tuple(next_fast_len(int((extent + max_drift_nm) / pixel) + 3, True) for extent in span)
     spectra = []
@@ -67,17 +70,15 @@ def redundant_shifts(
     if d == 3:
         rng = np.random.default_rng(seed)
         lateral = segment_drift(pairs, shifts[:, :2], n)[0]
+        parts = [xyz[segment == number] - np.append(lateral[number], 0) for number in range(n)]
         for row, (a, b) in enumerate(pairs):
-            shifts[row, 2] = _rise(
-                xyz[segment == a] - np.append(lateral[a], 0), xyz[segment == b]
-                - np.append(lateral[b], 0), max_drift_nm, rng,
-            )  # fmt: skip
+            shifts[row, 2] = _rise(parts[a], parts[b], max_drift_nm, rng)
             report(progress, "correlation", 0.8 + 0.2 * (row + 1) / len(pairs))
     return pairs, shifts
 
 
 def _top(window: FloatArray) -> FloatArray:
-    """Place of the peak of an image, between pixels by a parabola along each axis."""
+    """Place of the largest value, between pixels by a parabola along each axis."""
     peak = np.unravel_index(int(window.argmax()), window.shape)
     result = np.array(peak, dtype=np.float64)
     for axis, at in enumerate(peak):
@@ -98,13 +99,16 @@ def _rise(a: FloatArray, b: FloatArray, most: float, rng: np.random.Generator) -
     from scipy.ndimage import gaussian_filter1d
     from scipy.spatial import cKDTree
 
-    tree_a, tree_b = cKDTree(a[:, :2]), cKDTree(b[:, :2])
-    expected = tree_a.count_neighbors(tree_b, _LATERAL_NM)
+    # Few of them tell how many partners there are: trees of millions take nearly all the time.
+    few = [item[rng.permutation(len(item))[:_FEW], :2] for item in (a, b)]
+    expected = cKDTree(few[0]).count_neighbors(cKDTree(few[1]), _LATERAL_NM)
+    expected *= len(a) / len(few[0]) * len(b) / len(few[1])
     if expected > _MOST_PARTNERS:
+        # Drawn anew for each pair, so that the redundancy averages over what was drawn.
         keep = np.sqrt(_MOST_PARTNERS / expected)
         a = a[rng.random(len(a)) < keep]
         b = b[rng.random(len(b)) < keep]
-        tree_a, tree_b = cKDTree(a[:, :2]), cKDTree(b[:, :2])
+    tree_a, tree_b = cKDTree(a[:, :2]), cKDTree(b[:, :2])
     found = tree_a.sparse_distance_matrix(tree_b, _LATERAL_NM, output_type="ndarray")
     if len(found) == 0:
         return 0.0
@@ -116,7 +120,7 @@ def _rise(a: FloatArray, b: FloatArray, most: float, rng: np.random.Generator) -
     smooth = gaussian_filter1d(counts, 5.0)
     # Halves of a tube are apart too: what all differences do is not what one molecule does.
     smooth = smooth - gaussian_filter1d(counts, 30.0)
-    return float(edges[int(smooth.argmax())] + step / 2)
+    return float(edges[0] + step / 2 + step * _top(smooth)[0])
 
 
 def segment_drift(

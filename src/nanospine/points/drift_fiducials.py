@@ -87,11 +87,13 @@ def fiducial_drift(
             )
     else:
         centres = np.asarray(fiducials_nm, dtype=np.float64)
-        if centres.ndim != 2 or centres.shape[1] not in (2, 3) or not np.isfinite(centres).all():
+        if centres.ndim != 2 or centres.shape[1] not in (2, 3) or not len(centres):
             raise ConfigError(
                 "drift: fiducials_nm of shape (k, 2) or (k, 3) was expected, found "
                 f"{centres.shape}."
             )
+        if not np.isfinite(centres).all():
+            raise ConfigError("drift: finite fiducials_nm were expected, found NaN or infinity.")
     gap = np.stack([((xyz[:, :2] - c[:2]) ** 2).sum(axis=1) for c in centres])
     bead = np.where(gap.min(axis=0) <= radius_nm**2, gap.argmin(axis=0), -1)
     seen = np.bincount(bead[bead >= 0], minlength=len(centres))

@@ -277,7 +277,8 @@ def _spread(
         moved -= moved.mean(axis=0)
         sandwich = (moved**2).sum() * GROUPS / (GROUPS - 1)
         each = sandwich / np.trace(middle @ inverse @ slope @ inverse @ middle)
-        within = 0.22 * np.sqrt(np.mean(np.diff(drift[:, k], n=2) ** 2))
+        bends = np.diff(drift[:, k], n=2)
+        within = 0.22 * float(np.linalg.norm(bends)) / max(len(bends), 1) ** 0.5
         result[:, k] = np.sqrt(np.diag(middle @ inverse @ middle) * each + within**2)
     return result
 
