@@ -1,0 +1,1 @@
+"""Spatial statistics: Ripley in any region, nearest neighbours, coupling of two channels."""
