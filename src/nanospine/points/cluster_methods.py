@@ -125,35 +125,17 @@ def _dbscan(group: Group) -> IntArray:
 
 
 def _hdbscan(group: Group) -> IntArray:
-    from scipy.sparse import coo_matrix
-    from sklearn.cluster import HDBSCAN
-
+    from nanospine.points.condensed_tree import stable_clusters
     from nanospine.points.spanning_tree import spanning_tree
 
     # Ties between equal distances are decided by the order of the rows: make it one of place.
     order = np.lexsort(group.xyz.T[::-1])
     xyz = (group.xyz - group.xyz.min(axis=0))[order]
-    # scikit-learn compares all pairs of coordinates; given the spanning tree, in which the nearest
-    # neighbour of a point is one of its edges, it has nothing left to compare.
-    ends_a, ends_b, length = spanning_tree(xyz, group.settings.min_points, progress=group.progress)
-    # A sparse matrix does not hold zeros.
-    length = np.maximum(length, np.finfo(np.float64).tiny)
-    shape = (len(xyz), len(xyz))
+    settings = group.settings
+    a, b, length = spanning_tree(xyz, settings.min_points, progress=group.progress)
     del xyz
-    a = np.concatenate([ends_a, ends_b], dtype=np.int32, casting="same_kind")
-    b = np.concatenate([ends_b, ends_a], dtype=np.int32, casting="same_kind")
-    del ends_a, ends_b
-    graph = coo_matrix((np.concatenate([length, length]), (a, b)), shape=shape).tocsr()
-    del a, b, length
-    model = HDBSCAN(
-        min_cluster_size=group.settings.min_points,
-        min_samples=1,
-        metric="precomputed",
-        cluster_selection_epsilon=group.settings.radius_nm or 0.0,
-        copy=False,
-    )
     labels = group.nothing
-    labels[order] = model.fit(graph).labels_
+    labels[order] = stable_clusters(a, b, length, settings.min_points, settings.radius_nm or 0.0)
     return labels
 
 
