@@ -37,6 +37,8 @@ class Case:
     neck: float = 450.0
     bend: float = 0.0
     known: bool = True
+    waist: float = 0.0  # the ends of the neck are wider than its middle by this fraction
+    taper: float = 0.0  # the far end of the neck is wider than the near one by this fraction
 
 
 def radius_profile(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -44,9 +46,12 @@ def radius_profile(case: Case) -> tuple[np.ndarray, np.ndarray]:
     r, big = case.diameter / 2, case.head / 2
     flare = 60.0
     start = case.neck + flare
-    cut = np.sqrt(max(big**2 - r**2, 0.0))
+    end = r * (1 + case.waist + case.taper)
+    cut = np.sqrt(max(big**2 - end**2, 0.0))
     s = np.arange(0.0, start + cut + big, 1.0)
     radius = np.full(len(s), r)
+    along = np.clip((s - flare) / case.neck, 0.0, 1.0)
+    radius *= 1 + case.waist * (2 * along - 1) ** 2 + case.taper * along
     base = s < flare
     radius[base] += flare - np.sqrt(flare**2 - (flare - s[base]) ** 2)
     head = s > start
@@ -142,7 +147,9 @@ CASES = [
     Case(40, 3, 6, 2500), Case(40, 10, 20, 2500), Case(60, 10, 20, 1000),
     Case(100, 10, 20, 1000), Case(100, 20, 40, 2500), Case(150, 10, 20, 300, background=0.1),
     Case(200, 25, 50, 1000), Case(300, 10, 20, 150, head=800), Case(300, 2, 5, 1000, head=800),
-    Case(100, 10, 20, 1000, bend=60), Case(100, 10, 20, 1000, known=False),
+    Case(100, 10, 20, 1000, waist=0.2), Case(100, 10, 20, 1000, taper=0.2),
+    Case(150, 10, 20, 2500, waist=0.4), Case(100, 10, 20, 1000, bend=60),
+    Case(100, 10, 20, 1000, known=False),
     Case(60, 5, 10, 100000, "filled"), Case(100, 10, 20, 20000, "filled"),
     Case(200, 10, 20, 10000, "filled"), Case(300, 25, 50, 5000, "filled", head=800),
 ]  # fmt: skip
@@ -155,7 +162,8 @@ def main() -> None:
     print("|" + "---|" * 12)
     for case in CASES:
         r = study(case, repeats)
-        extra = (" bent" if case.bend else "") + ("" if case.known else ", molecules unknown")
+        extra = "".join(f" {name}" for name in ("bend", "waist", "taper") if getattr(case, name))
+        extra += "" if case.known else ", molecules unknown"
         print(
             f"| {case.diameter:g} | {case.xy:g}/{case.z:g} | {case.density:g} | {case.label}"
             f"{extra} | {r['n_neck']} | {r['bias']:+.1f} | {r['rmse']:.1f} | {r['crb']:.1f} | "

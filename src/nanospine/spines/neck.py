@@ -13,7 +13,8 @@ from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.neck_input import checked, numbered
 from nanospine.spines.rough import rough_radius
-from nanospine.spines.tube import Tube, TubePoints, fit_tube
+from nanospine.spines.stiffness import STIFFEST
+from nanospine.spines.tube import EVEN, Tube, TubePoints, fit_tube
 
 __all__ = ["Constriction", "NeckProfile", "measure_neck"]
 
@@ -33,6 +34,8 @@ _SHORTEST_NECK_NM = 120.0
 _LARGEST_LOG_ERROR = 0.35
 # Part of the drop of the replicates' minimum that is added back (see _constriction).
 _EXCESS = 0.5
+# Log evidence that a neck which changes must gain over an even one (see _averaged).
+_LEAST_GAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -251,8 +254,8 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
     if neck is None:
         reason = "not measurable: no diameter between the base and the head"
         return NeckProfile(position, diameter, low, high, support, None, False, reason)
-    tube = _refit(look, neck)
-    constriction, reason = _constriction(tube, neck, look)
+    tube, even = _refit(look, neck)
+    constriction, reason = _constriction(tube, even, neck, look)
     on_neck = known & (position >= neck[0]) & (position <= neck[1])
     if constriction is not None and on_neck.any():
         diameter[on_neck] = 2 * tube.radius_nm(position[on_neck])
@@ -284,21 +287,27 @@ def _neck_range(
     """
     low, high = search if search is not None else _search_range(position, diameter, length)
     known = np.isfinite(diameter)
-    at = np.flatnonzero(known & (position >= low) & (position <= high))
-    if len(at) == 0:
+    sought = (position >= low) & (position <= high)
+    at = np.flatnonzero(known if search is None else known & sought)
+    sought = sought[at]
+    if not sought.any():
         return None
     weight = np.where(known, 1.0 / np.maximum(log_error, 1e-3) ** 2, 0.0)
     near = np.exp(-0.5 * ((position[at, None] - position[None]) / _NECK_SMOOTHING_NM) ** 2) * weight
     smooth = near @ np.log(np.where(known, diameter, 1.0)) / near.sum(axis=1)
-    best = int(smooth.argmin())
+    best = int(np.where(sought, smooth, np.inf).argmin())
     limit = smooth[best] + np.log(_NECK_WIDENING)
     narrow = np.log(diameter[at]) - 2.0 * np.minimum(log_error[at], 0.1) <= limit
     narrow &= smooth <= limit + np.log(_NECK_WIDENING) / 2
+    # The foot flares: outside of the range only what is as narrow as the errors can tell.
+    usual = smooth[best] + max(2.0 * float(np.median(log_error[at][sought])), 0.01)
+    narrow &= sought | (np.maximum(smooth, np.log(diameter[at])) <= usual)
     first = last = best
     while first > 0 and narrow[first - 1]:
         first -= 1
     while last + 1 < len(at) and narrow[last + 1]:
         last += 1
+    last = min(last, int(np.flatnonzero(sought)[-1]))
     return float(position[at[first]]), float(position[at[last]])
 
 
@@ -311,8 +320,8 @@ def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> 
     return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
 
 
-def _refit(look: _Look, neck: tuple[float, float]) -> Tube:
-    """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
+def _refit(look: _Look, neck: tuple[float, float]) -> tuple[Tube, Tube]:
+    """Fit the stretch of neck again, seen from its own centre: as it is, and as an even tube."""
     spine, molecules = look.spine, look.molecules
     short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
     low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
@@ -331,14 +340,18 @@ def _refit(look: _Look, neck: tuple[float, float]) -> Tube:
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
         across.along_nm2[inside], molecules.weight[inside],
     )  # fmt: skip
-    return fit_tube(
-        points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
-        filled=spine.filled, even=True,
-    )  # fmt: skip
+    tubes = [
+        fit_tube(
+            points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
+            filled=spine.filled, least_stiffness=least,
+        )
+        for least in (EVEN, STIFFEST)
+    ]  # fmt: skip
+    return tubes[0], tubes[1]
 
 
 def _constriction(
-    tube: Tube, neck: tuple[float, float], look: _Look
+    tube: Tube, even: Tube, neck: tuple[float, float], look: _Look
 ) -> tuple[Constriction | None, str]:
     """Take the minimum of the refitted neck, correct its bias, or say why there is none."""
     place = np.linspace(*neck, max(round((neck[1] - neck[0]) / 10.0), 0) + 1)
@@ -360,6 +373,25 @@ def _constriction(
         )
     excess = float(log_radius.min() - replicates.min(axis=1).mean())
     found = float(log_radius[best]) + _EXCESS * excess
+    found, error = _averaged(found, error, tube, even, place[best : best + 1], look.seed)
     low, high = found - 1.96 * error, found + 1.96 * error
     value, low, high = (2 * float(np.exp(v)) for v in (found, low, high))
     return Constriction(value, low, high, float(place[best]), count), ""
+
+
+def _averaged(
+    found: float, error: float, tube: Tube, even: Tube, place: FloatArray, seed: int
+) -> tuple[float, float]:
+    """Average log R of the tube that follows the neck and of an even one, by their evidence.
+
+    The narrowest place of a noisy even neck is where the noise is lowest. What a tube that may
+    change must gain over an even one is `_LEAST_GAIN`; how far the two are apart adds to the error.
+    """
+    gain = min(tube.evidence - even.evidence - _LEAST_GAIN, 50.0)
+    share = 1.0 / (1.0 + np.exp(-gain))
+    flat = float(np.log(even.radius_nm(place))[0])
+    spread = float(even.replicates(place, _REPLICATES, seed).std())
+    variance = (
+        share * error**2 + (1 - share) * spread**2 + share * (1 - share) * (found - flat) ** 2
+    )
+    return share * found + (1 - share) * flat, float(np.sqrt(variance))

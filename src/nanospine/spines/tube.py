@@ -17,21 +17,18 @@ from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter1d
 
 from nanospine.spines.ring import likelihood_terms
+from nanospine.spines.stiffness import penalties, renewed, whole_penalty
 
-__all__ = ["Tube", "TubePoints", "fit_tube"]
+__all__ = ["EVEN", "FREE", "Tube", "TubePoints", "fit_tube"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _DEGREE = 3
-# The centre does not bend away from its centreline by more than some 7 nm in 40 nm.
-_LEAST_STIFFNESS = 0.02
-# Of the log radius, by curvature and slope: in a first look anything, on a stretch of neck that
-# was chosen for being even no more than some 5 % from one knot to the next.
-_LEAST_FREE, _LEAST_EVEN = 1e-2, 400.0
+# Least stiffness of the log radius, by curvature and slope: in a first look anything, on a stretch
+# of neck that was chosen for being even no more than some 5 % from one knot to the next.
+FREE, EVEN = 1e-2, 400.0
 _MAX_STEPS = 40
 _LEAST_RADIUS_NM, _LARGEST_RADIUS_NM = 4.0, 900.0
-# The centre is expected within about this distance of the centreline that was given.
-_CENTRE_PRIOR_NM = 60.0
 _SHARE_STEP_NM, _SHARE_SMOOTHING_NM = 25.0, 80.0
 _USUAL_SHARE, _LARGEST_SHARE, _SHARE_PRIOR = 0.05, 0.7, 3.0
 
@@ -93,6 +90,8 @@ class Tube:
         Derivative of each point's weighted log-likelihood, for the bootstrap.
     on_shape : ndarray, shape (n,)
         Probability of each point to be no background.
+    evidence : float
+        Logarithm of the likelihood integrated over the splines (Laplace's approximation).
     """
 
     low: float
@@ -105,6 +104,7 @@ class Tube:
     score: FloatArray
     on_shape: FloatArray
     filled: bool
+    evidence: float
 
     def radius_nm(self, position: FloatArray) -> FloatArray:
         """Radius at positions."""
@@ -141,7 +141,9 @@ class Tube:
 
 
 def _basis(position: FloatArray, low: float, high: float, knots: FloatArray) -> sparse.csr_array:
-    inside = np.clip(position, low, np.nextafter(high, low))
+    # The knots are sums of steps: their last one may lie a rounding below `high`.
+    end = min(high, float(knots[-_DEGREE - 1]))
+    inside = np.clip(position, max(low, float(knots[_DEGREE])), np.nextafter(end, low))
     return sparse.csr_array(BSpline.design_matrix(inside, knots, _DEGREE))
 
 
@@ -165,7 +167,7 @@ def fit_tube(
     *,
     filled: bool,
     knot_nm: float = 40.0,
-    even: bool = False,
+    least_stiffness: float = FREE,
 ) -> Tube:
     """Fit a tube by penalised maximum likelihood.
 
@@ -182,24 +184,30 @@ def fit_tube(
     filled : bool
     knot_nm : float
         Distance of knots; finer than the shape needs, the stiffness does the smoothing.
-    even : bool
-        Begin with a tube that is nearly even, not with one that follows every knot.
+    least_stiffness : float
+        Of the log radius: `FREE`; `EVEN`, which begins with a tube that is nearly even, not with
+        one that follows every knot; `STIFFEST` for a constant radius.
     """
     spans = int(np.clip(np.ceil((high - low) / knot_nm), 2, 80))
     width = (high - low) / spans
     knots = np.asarray(low + width * np.arange(-_DEGREE, spans + _DEGREE + 1), dtype=np.float64)
     basis = _basis(points.position, low, high, knots)
     k = spans + _DEGREE
-    penalties = _penalties(k)
-    state = _start(basis, penalties, start_radius, start_centre, points, even)
+    rough = penalties(k)
+    state = _start(basis, rough, start_radius, start_centre, points, least_stiffness)
     flat = 1.0 / (np.pi * reach**2)
-    outcome = _iterate(points, basis, penalties, state, flat, filled, (low, high))
+    outcome = _iterate(points, basis, rough, state, flat, filled, (low, high))
     terms, inverse, penalty = outcome
-    if even:
+    evidence = float(
+        points.weight @ terms[0]
+        - 0.5 * state.theta @ penalty @ state.theta
+        + 0.5 * (np.linalg.slogdet(penalty)[1] + np.linalg.slogdet(inverse)[1])
+    )
+    if least_stiffness > FREE:
         state.theta[2 * k :] += _centre_taken_out(points, basis, state, flat, filled, low, penalty)
     return Tube(
         low, high, knots, state.theta.reshape(3, k), inverse, penalty, points,
-        terms[2] * points.weight[:, None], terms[1], filled,
+        terms[2] * points.weight[:, None], terms[1], filled, evidence,
     )  # fmt: skip
 
 
@@ -240,44 +248,24 @@ def _place(points: TubePoints, low: float, size: int) -> npt.NDArray[np.int64]:
     return np.clip(cell, 0, size - 1)
 
 
-def _penalties(k: int) -> list[FloatArray]:
-    """Roughness of centre and log radius, per unit of stiffness, and their fixed ridge."""
-    second = np.diff(np.eye(k), 2, axis=0)
-    first = np.diff(np.eye(k), 1, axis=0)
-    bend, slope = second.T @ second, first.T @ first
-    return [bend, bend, slope]
-
-
 def _start(
     basis: sparse.csr_array,
-    penalties: list[FloatArray],
+    rough: list[FloatArray],
     radius: FloatArray,
     centre: FloatArray,
     points: TubePoints,
-    even: bool,
+    least: float,
 ) -> _State:
     k = basis.shape[1]
-    gram = (basis.T @ basis).toarray() + 0.3 * penalties[0] + 1e-3 * np.eye(k)
+    gram = (basis.T @ basis).toarray() + 0.3 * rough[0] + 1e-3 * np.eye(k)
     target = np.stack([centre[:, 0], centre[:, 1], np.log(radius)], axis=1)
     theta = np.linalg.solve(gram, basis.T @ target).T.ravel()
     size = int(np.ceil(np.ptp(points.position) / _SHARE_STEP_NM)) + 2
     # Second differences of about 4 nm of the centre and 0.15 of log R to begin with
-    rough = np.array([1 / 4.0**2, 1 / 0.15**2, 1 / 0.5**2])
-    stiffness = np.array([1.0, 1e4, 1e4]) if even else rough
-    least = _LEAST_EVEN if even else _LEAST_FREE
+    stiffness = np.array([1 / 4.0**2, 1 / 0.15**2, 1 / 0.5**2])
+    if least > FREE:
+        stiffness = np.array([1.0, max(1e4, least), max(1e4, least)])
     return _State(theta, np.full(size, 2 * _USUAL_SHARE), stiffness, least)
-
-
-def _whole_penalty(penalties: list[FloatArray], stiffness: FloatArray) -> FloatArray:
-    k = len(penalties[0])
-    whole = np.zeros((3 * k, 3 * k))
-    centre = stiffness[0] * penalties[0] + np.eye(k) / _CENTRE_PRIOR_NM**2
-    whole[:k, :k] = centre
-    whole[k : 2 * k, k : 2 * k] = centre
-    whole[2 * k :, 2 * k :] = (
-        stiffness[1] * penalties[1] + stiffness[2] * penalties[2] + 1e-6 * np.eye(k)
-    )
-    return whole
 
 
 def _evaluate(
@@ -323,7 +311,7 @@ def _share_of(points: TubePoints, on_shape: FloatArray, low: float, size: int) -
 def _iterate(
     points: TubePoints,
     basis: sparse.csr_array,
-    penalties: list[FloatArray],
+    rough: list[FloatArray],
     state: _State,
     flat: FloatArray,
     filled: bool,
@@ -334,7 +322,7 @@ def _iterate(
     terms = _evaluate(points, basis, state.theta, state.share[place], flat, filled)
     inverse = penalty = np.zeros((0, 0))
     for step in range(_MAX_STEPS):
-        penalty = _whole_penalty(penalties, state.stiffness)
+        penalty = whole_penalty(rough, state.stiffness)
         inverse = _inverse(basis, terms, points.weight, penalty)
         gradient = (
             np.concatenate([basis.T @ (points.weight * s) for s in terms[2].T])
@@ -355,12 +343,12 @@ def _iterate(
         old = state.stiffness
         state.share = _share_of(points, new[1], span[0], len(state.share))
         if step >= 2:
-            state.stiffness = _renewed(old, penalties, theta, inverse, state.least)
+            state.stiffness = renewed(old, rough, theta, inverse, state.least)
         terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
         settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
         if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
             break
-    penalty = _whole_penalty(penalties, state.stiffness)
+    penalty = whole_penalty(rough, state.stiffness)
     return terms, _inverse(basis, terms, points.weight, penalty), penalty
 
 
@@ -379,28 +367,3 @@ def _inverse(
             continue
         return np.asarray(np.linalg.inv(whole))
     return np.asarray(np.linalg.pinv(whole))
-
-
-def _renewed(
-    stiffness: FloatArray,
-    penalties: list[FloatArray],
-    theta: FloatArray,
-    inverse: FloatArray,
-    least: float,
-) -> FloatArray:
-    """Fellner-Schall step of each stiffness (Wood and Fasiolo 2017, Biometrics 73:1071)."""
-    k = len(penalties[0])
-    u, v, r = theta[:k], theta[k : 2 * k], theta[2 * k :]
-    bend, slope = penalties[0], penalties[2]
-    new = stiffness.copy()
-    used = np.sum(inverse[:k, :k] * bend) + np.sum(inverse[k : 2 * k, k : 2 * k] * bend)
-    free = 2 * (k - 2) / stiffness[0] - used
-    rough = max(u @ bend @ u + v @ bend @ v, 1e-12)
-    new[0] = np.clip(stiffness[0] * max(free, 1e-12) / rough, _LEAST_STIFFNESS, 1e4)
-    whole = stiffness[1] * bend + stiffness[2] * slope + 1e-9 * np.eye(k)
-    prior = np.linalg.pinv(whole)
-    block = inverse[2 * k :, 2 * k :]
-    for i, penalty in ((1, bend), (2, slope)):
-        free = float(np.sum(prior * penalty) - np.sum(block * penalty))
-        new[i] = np.clip(stiffness[i] * max(free, 1e-12) / max(r @ penalty @ r, 1e-12), least, 1e7)
-    return np.clip(new, stiffness / 20, stiffness * 20)
