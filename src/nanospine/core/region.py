@@ -7,7 +7,6 @@ Localizations carry it; when nobody said what it is, the bounding box stands in 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError, TooFewPointsError
+from nanospine.core.region_base import Region
+from nanospine.core.region_mask import Mask
+from nanospine.core.region_mesh import MeshRegion
 
 if TYPE_CHECKING:
     import shapely
-    import trimesh
-
-    from nanospine.core.triangles import TriangleTree
 
 __all__ = [
     "Box",
@@ -37,71 +36,6 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-# Points drawn per missing point of a rejection sampler, and how often it may come back empty.
-_REJECTION_ROUNDS = 10_000
-
-
-class Region(ABC):
-    """A region of the plane (nm, area in nm²) or of space (nm, volume in nm³)."""
-
-    assumed: bool = False
-
-    @property
-    @abstractmethod
-    def dimension(self) -> int:
-        """2 for a region of the plane, 3 for one of space."""
-
-    @property
-    @abstractmethod
-    def size(self) -> float:
-        """Area in nm² (2-D) or volume in nm³ (3-D)."""
-
-    @property
-    @abstractmethod
-    def bounds_nm(self) -> FloatArray:
-        """Lowest and highest corner, shape (2, dimension), nanometres."""
-
-    @abstractmethod
-    def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
-        """Tell for each point whether it lies in the region (its boundary included), shape (n,)."""
-
-    @abstractmethod
-    def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Distance of each point to the nearest boundary, shape (n,), nm, never negative."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Give the region as plain data that :func:`region_from_dict` reads."""
-
-    def sample_nm(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
-        """Draw `n` points uniformly in the region, shape (n, dimension), nanometres."""
-        generator = np.random.default_rng(seed)
-        low, high = self.bounds_nm
-        fraction = max(self.size / float(np.prod(high - low)), 1e-4)
-        found: list[FloatArray] = []
-        missing = n
-        for _ in range(_REJECTION_ROUNDS):
-            if missing <= 0:
-                break
-            count = int(missing / fraction * 1.1) + 16
-            points = generator.uniform(low, high, (min(count, 2_000_000), self.dimension))
-            points = points[self.contains(points)][:missing]
-            missing -= len(points)
-            found.append(points)
-        else:
-            raise GeometryError(f"{type(self).__name__}: no point could be drawn inside it.")
-        return np.concatenate(found) if found else np.zeros((0, self.dimension))
-
-    def _points(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Check points of shape (n, >= dimension) and give their first `dimension` columns."""
-        points = np.asarray(xyz_nm, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] < self.dimension or points.shape[1] > 3:
-            raise GeometryError(
-                f"{type(self).__name__}: points of shape (n, {self.dimension}) were expected, "
-                f"found {points.shape}."
-            )
-        return points[:, : self.dimension]
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,182 +252,6 @@ class Prism(Region):
             "polygon": self.polygon.to_dict(),
             "z_low_nm": float(self.z_low_nm),
             "z_high_nm": float(self.z_high_nm),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Mask(Region):
-    """Voxels (z, y, x) or pixels (y, x) of a regular grid.
-
-    Parameters
-    ----------
-    data : array_like of bool, shape (nz, ny, nx) or (ny, nx)
-        True where the sample was observed.
-    voxel_nm, origin_nm : array_like, shape (3,) or (2,)
-        Edge lengths, and position of the *centre* of voxel 0, in the order of the array's axes.
-
-    Examples
-    --------
-    >>> mask = Mask([[True, False], [True, True]], (10, 10), (5, 5))
-    >>> mask.size, mask.contains([[5, 5], [15, 5]]).tolist()
-    (300.0, [True, False])
-    """
-
-    data: BoolArray
-    voxel_nm: FloatArray
-    origin_nm: FloatArray
-    assumed: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        data = np.asarray(self.data, dtype=bool)
-        voxel = np.broadcast_to(np.asarray(self.voxel_nm, dtype=np.float64), (data.ndim,))
-        origin = np.asarray(self.origin_nm, dtype=np.float64)
-        if data.ndim not in (2, 3) or origin.shape != (data.ndim,) or not (voxel > 0).all():
-            raise GeometryError(
-                f"Mask: a (z, y, x) or (y, x) array with positive voxel_nm and as many origin_nm "
-                f"was expected, found shape {data.shape}, voxel_nm {voxel.tolist()}, "
-                f"origin_nm of shape {origin.shape}."
-            )
-        if not data.any():
-            raise GeometryError("Mask: no voxel is True; the observed region is empty.")
-        object.__setattr__(self, "data", data)
-        object.__setattr__(self, "voxel_nm", voxel)
-        object.__setattr__(self, "origin_nm", origin)
-
-    @property
-    def dimension(self) -> int:
-        """2 or 3."""
-        return self.data.ndim
-
-    @property
-    def size(self) -> float:
-        """Number of voxels times their volume (or pixels times area)."""
-        return float(self.data.sum() * np.prod(self.voxel_nm))
-
-    @property
-    def bounds_nm(self) -> FloatArray:
-        """Outer faces of the True voxels, shape (2, dimension), in the order x, y, z."""
-        index = np.argwhere(self.data)
-        low = self.origin_nm + (index.min(axis=0) - 0.5) * self.voxel_nm
-        high = self.origin_nm + (index.max(axis=0) + 0.5) * self.voxel_nm
-        return np.stack([low[::-1], high[::-1]])
-
-    def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
-        """Tell for each point whether its voxel is True."""
-        points = self._points(xyz_nm)[:, ::-1]
-        # floor(x + 0.5) and not round: halves must go to one side, or faces belong to no voxel
-        index = np.floor((points - self.origin_nm) / self.voxel_nm + 0.5)
-        ok = ((index >= 0) & (index < self.data.shape)).all(axis=1)
-        result = np.zeros(len(points), dtype=bool)
-        result[ok] = self.data[tuple(index[ok].astype(np.int64).T)]
-        return result
-
-    @cached_property
-    def _boundary(self) -> tuple[Any, FloatArray]:
-        """Tree over the centres of voxel faces between True and False, and the face normals."""
-        from scipy.spatial import cKDTree
-
-        padded = np.pad(self.data, 1)
-        centres, axes = [], []
-        for axis in range(self.dimension):
-            step = np.diff(padded.astype(np.int8), axis=axis) != 0
-            index = np.argwhere(step).astype(np.float64) - 1.0
-            index[:, axis] += 0.5
-            centres.append(index * self.voxel_nm + self.origin_nm)
-            axes.append(np.full(len(index), axis))
-        return cKDTree(np.concatenate(centres)), np.concatenate(axes)
-
-    def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Exact distance to the nearest face between a True and a False voxel."""
-        points = self._points(xyz_nm)[:, ::-1]
-        tree, axes = self._boundary
-        # The nearest face is among those whose centre is within half a face diagonal of the
-        # nearest centre; a handful of neighbours holds them on a regular grid.
-        count = min(4 ** (self.dimension - 1) + 8, len(axes))
-        _, near = tree.query(points, k=count)
-        near = near.reshape(len(points), count)
-        gap = np.abs(points[:, None] - tree.data[near])
-        half = np.broadcast_to(self.voxel_nm / 2, gap.shape).copy()
-        np.put_along_axis(half, axes[near][..., None], 0.0, axis=2)
-        return np.linalg.norm(np.maximum(gap - half, 0.0), axis=2).min(axis=1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the mask as plain data, its voxels packed into base64 bits."""
-        import base64
-        import zlib
-
-        packed = zlib.compress(np.packbits(self.data).tobytes())
-        return {
-            "kind": "mask",
-            "shape": list(self.data.shape),
-            "bits": base64.b64encode(packed).decode(),
-            "voxel_nm": self.voxel_nm.tolist(),
-            "origin_nm": self.origin_nm.tolist(),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class MeshRegion(Region):
-    """The inside of a closed triangle mesh in nanometres: a dendrite, an envelope, a spine.
-
-    Examples
-    --------
-    >>> import trimesh
-    >>> region = MeshRegion(trimesh.creation.box(extents=(100, 100, 100)))
-    >>> round(region.size), region.contains([[0, 0, 0], [60, 0, 0]]).tolist()
-    (1000000, [True, False])
-    """
-
-    mesh: trimesh.Trimesh
-    assumed: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        if not self.mesh.is_watertight:
-            raise GeometryError(
-                "MeshRegion: a closed mesh was expected; this one has open or shared edges. "
-                "Make one with nanospine.envelope, or fill its holes first."
-            )
-        if self.mesh.volume <= 0:
-            raise GeometryError(
-                "MeshRegion: the mesh is inside out (negative volume); call mesh.invert() first."
-            )
-
-    @cached_property
-    def tree(self) -> TriangleTree:
-        """Search tree over the triangles."""
-        from nanospine.core.triangles import TriangleTree
-
-        return TriangleTree(self.mesh.vertices, self.mesh.faces)
-
-    @property
-    def dimension(self) -> int:
-        """Always 3."""
-        return 3
-
-    @property
-    def size(self) -> float:
-        """Volume in nm³."""
-        return float(self.mesh.volume)
-
-    @property
-    def bounds_nm(self) -> FloatArray:
-        """Lowest and highest corner, shape (2, 3)."""
-        return np.asarray(self.mesh.bounds, dtype=np.float64)
-
-    def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
-        """Tell for each point whether it lies inside the mesh."""
-        return self.tree.contains(self._points(xyz_nm))
-
-    def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Exact distance to the nearest triangle."""
-        return self.tree.closest(self._points(xyz_nm))[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the mesh as plain data: vertices and faces."""
-        return {
-            "kind": "mesh",
-            "vertices_nm": np.asarray(self.mesh.vertices).tolist(),
-            "faces": np.asarray(self.mesh.faces).tolist(),
         }
 
 
