@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.statistics.soda import SodaResult as SodaResult
+    from nanospine.statistics.soda import soda as soda
     from nanospine.surface.alpha_complex import AlphaComplex as AlphaComplex
     from nanospine.surface.alpha_complex import alpha_complex as alpha_complex
     from nanospine.surface.alpha_complex import alpha_tiles as alpha_tiles
@@ -152,6 +154,8 @@ _WHERE = {
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",
+    "SodaResult": "nanospine.statistics.soda",
+    "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",
     "measure_neck": "nanospine.spines.neck",
     "classify": "nanospine.spines.classes",

@@ -1,0 +1,211 @@
+"""The part of each ring that lies in the window, and what a partner placed there meets by chance.
+
+A ring around a point is sampled by a lattice of equal volumes, shifted at random for each point and
+ring; for points nearer to the boundary than the largest radius only the part inside the region
+counts. Boxes have their ring volumes in closed form (rectangles) or by Gauss quadrature between
+the places where the integrand bends (boxes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.core.region import Box, Region
+from nanospine.statistics.soda_cells import Cells
+
+__all__ = ["Rings", "ball_in_box", "disc_in_rectangle"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Places sampled in the rings of all points together, and in one ring of one point.
+_PLACES = 600_000
+_LEAST, _MOST = 4, 256
+_CHUNK_PLACES = 200_000
+# Irrational steps of the lattice: the plastic number's powers spread points evenly in 3-D.
+_STEPS = np.array([0.8191725133961645, 0.6710436067037893, 0.5497004779019703])
+_GAUSS = np.polynomial.legendre.leggauss(12)
+
+
+@dataclass(frozen=True, eq=False)
+class Rings:
+    """The rings around the points of a pattern inside its region.
+
+    Parameters
+    ----------
+    points_nm : ndarray, shape (n, d)
+        Inside the region.
+    region : Region
+        The window.
+    edges_nm : ndarray, shape (m + 1,)
+        Radii between which the rings lie.
+    seed : int
+        Of the shifts of the lattice.
+    """
+
+    points_nm: FloatArray
+    region: Region
+    edges_nm: FloatArray
+    seed: int
+
+    @property
+    def full_volumes(self) -> FloatArray:
+        """Area or volume of each whole ring, shape (m,)."""
+        if self.points_nm.shape[1] == 2:
+            return np.pi * np.diff(self.edges_nm**2)
+        return 4 / 3 * np.pi * np.diff(self.edges_nm**3)
+
+    @property
+    def n_places(self) -> int:
+        """Places that are sampled in each ring of each point."""
+        cells = len(self.points_nm) * (len(self.edges_nm) - 1)
+        return int(np.clip(round(_PLACES / cells), _LEAST, _MOST))
+
+    def chunks(self, cells: Cells) -> Iterator[tuple[FloatArray, BoolArray, FloatArray]]:
+        """Give, for some points at a time, what partners placed in their rings would meet.
+
+        Yields
+        ------
+        volumes : ndarray, shape (c, m)
+            Of each ring inside the region.
+        inside : ndarray of bool, shape (c, m, j)
+            Whether a place lies in the region.
+        others : ndarray, shape (c, m, j, m)
+            Points of the pattern in each ring around the place, the point itself not counted.
+        """
+        n, dimension = self.points_nm.shape
+        m, j = len(self.edges_nm) - 1, self.n_places
+        depth = self.region.distance_to_boundary_nm(self.points_nm)
+        near = depth < self.edges_nm[-1]
+        step = max(1, _CHUNK_PLACES // (m * j))
+        own = np.eye(m)[:, None, :]
+        for first in range(0, n, step):
+            rows = slice(first, min(first + step, n))
+            rng = np.random.default_rng([self.seed, first])
+            places = self.points_nm[rows, None, None, :] + self._offsets(rows, j, rng)
+            inside = np.ones(places.shape[:3], dtype=bool)
+            edge = near[rows]
+            if edge.any():
+                found = self.region.contains(places[edge].reshape(-1, dimension))
+                inside[edge] = found.reshape(-1, m, j)
+            counts = cells.ring_counts(places.reshape(-1, dimension), self.edges_nm)
+            others = counts.reshape(*inside.shape, m) - own
+            yield self._volumes(rows, near[rows], inside), inside, others
+
+    def _offsets(self, rows: slice, j: int, rng: np.random.Generator) -> FloatArray:
+        """Draw a shifted lattice in every ring of every point, shape (c, m, j, d)."""
+        dimension = self.points_nm.shape[1]
+        m = len(self.edges_nm) - 1
+        lattice = np.outer(np.arange(j) + 0.5, _STEPS[:dimension])
+        lattice[:, 0] = (np.arange(j) + 0.5) / j
+        unit = (lattice + rng.random((rows.stop - rows.start, m, 1, dimension))) % 1.0
+        inner = self.edges_nm[:-1, None] ** dimension
+        outer = self.edges_nm[1:, None] ** dimension
+        radius = (inner + unit[..., 0] * (outer - inner)) ** (1 / dimension)
+        angle = 2 * np.pi * unit[..., 1]
+        if dimension == 2:
+            return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+        height = 2 * unit[..., 2] - 1
+        flat = radius * np.sqrt(1 - height**2)
+        return np.stack([flat * np.cos(angle), flat * np.sin(angle), radius * height], axis=-1)
+
+    def _volumes(self, rows: slice, near: BoolArray, inside: BoolArray) -> FloatArray:
+        volumes = np.tile(self.full_volumes, (len(near), 1))
+        if not near.any():
+            return volumes
+        if isinstance(self.region, Box):
+            ball = disc_in_rectangle if self.region.dimension == 2 else ball_in_box
+            gaps = np.stack(
+                [self.points_nm[rows][near] - self.region.low_nm,
+                 self.region.high_nm - self.points_nm[rows][near]]
+            )  # fmt: skip
+            whole = np.stack([ball(gaps, radius) for radius in self.edges_nm], axis=1)
+            volumes[near] = np.diff(whole, axis=1)
+        else:
+            volumes[near] *= inside[near].mean(axis=2)
+        return volumes
+
+
+def disc_in_rectangle(gaps_nm: FloatArray, radius_nm: FloatArray | float) -> FloatArray:
+    """Area of a disc inside a rectangle, exact.
+
+    Parameters
+    ----------
+    gaps_nm : ndarray, shape (2, n, 2)
+        Distance of the centre to the low walls and to the high walls, none negative.
+    radius_nm : float or ndarray, shape (n,)
+        Of the disc.
+
+    Examples
+    --------
+    >>> gaps = np.array([[[0.0, 0.0]], [[10.0, 10.0]]])
+    >>> bool(np.isclose(disc_in_rectangle(gaps, 2.0)[0], np.pi))
+    True
+    """
+    radius = np.broadcast_to(np.asarray(radius_nm, dtype=np.float64), gaps_nm.shape[1:2])
+    total = np.zeros(gaps_nm.shape[1])
+    for x in gaps_nm[:, :, 0]:
+        for y in gaps_nm[:, :, 1]:
+            total += _quarter(x, y, radius)
+    return total
+
+
+def _quarter(x: FloatArray, y: FloatArray, r: FloatArray) -> FloatArray:
+    """Area of the quarter disc of radius r in the rectangle [0, x] x [0, y]."""
+    x, y = np.minimum(x, r), np.minimum(y, r)
+    corner = np.hypot(x, y) <= r
+    # Area under the arc from 0 to x, less what lies above y.
+    cut = np.sqrt(np.maximum(r**2 - y**2, 0.0))
+    area = y * np.minimum(cut, x) + np.where(x > cut, _under(x, r) - _under(cut, r), 0.0)
+    return np.where(corner, x * y, area)
+
+
+def _under(x: FloatArray, r: FloatArray) -> FloatArray:
+    """Integral of sqrt(r^2 - t^2) from 0 to x."""
+    ratio = np.divide(x, r, out=np.zeros_like(x), where=r > 0)
+    angle = np.arcsin(np.clip(ratio, 0, 1))
+    return (x * np.sqrt(np.maximum(r**2 - x**2, 0.0)) + r**2 * angle) / 2
+
+
+def ball_in_box(gaps_nm: FloatArray, radius_nm: float) -> FloatArray:
+    """Volume of a ball inside a box: discs in rectangles, integrated along z.
+
+    The integral is cut where a disc reaches a wall or an edge of the box, and each piece is taken
+    by 12 Gauss nodes in the angle: relative error below 1e-9.
+
+    Parameters
+    ----------
+    gaps_nm : ndarray, shape (2, n, 3)
+        Distance of the centre to the low walls and to the high walls, none negative.
+    radius_nm : float
+        Of the ball.
+
+    Examples
+    --------
+    >>> gaps = np.array([[[0.0, 0.0, 0.0]], [[10.0, 10.0, 10.0]]])
+    >>> bool(np.isclose(ball_in_box(gaps, 3.0)[0], 4 / 3 * np.pi * 27 / 8))
+    True
+    """
+    if radius_nm == 0:
+        return np.zeros(gaps_nm.shape[1])
+    walls = [gaps_nm[i, :, k] for i in (0, 1) for k in (0, 1)]
+    corners = [np.hypot(x, y) for x in gaps_nm[:, :, 0] for y in gaps_nm[:, :, 1]]
+    flat = np.stack(walls + corners)
+    bend = np.arccos(np.clip(flat / radius_nm, 0, 1))  # z = r sin t, disc radius r cos t
+    total = np.zeros(gaps_nm.shape[1])
+    for side in (0, 1):
+        top = np.arcsin(np.clip(gaps_nm[side, :, 2] / radius_nm, 0, 1))
+        cuts = np.sort(np.minimum(np.vstack([np.zeros_like(top), bend, top]), top), axis=0)
+        for start, stop in pairwise(cuts):
+            if not (stop > start).any():
+                continue
+            for node, weight in zip(*_GAUSS, strict=True):
+                t = (start + stop) / 2 + node * (stop - start) / 2
+                area = disc_in_rectangle(gaps_nm[:, :, :2], radius_nm * np.cos(t))
+                total += weight * (stop - start) / 2 * area * radius_nm * np.cos(t)
+    return total
