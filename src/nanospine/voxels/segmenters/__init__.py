@@ -1,0 +1,1 @@
+"""Segmenters of voxels: one file for each method, all under one contract."""
