@@ -4,7 +4,7 @@
 
 Two decoders on one encoder give two probabilities: dendrite (shaft and spines) and spine. Input are
 planes of counts at 40 nm with their neighbours as channels; planes along z, y and x alike. Needs
-torch and onnx (extra `deep-train`); using the model needs onnxruntime only.
+torch and onnx; using the model needs onnxruntime only.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class ModelSpec:
     dims : int
         2: the model sees planes, (n, channels, y, x); 3: volumes, (n, channels, z, y, x).
     voxel_nm : tuple of float, optional
-        z, y, x that the model was trained at; None takes the grid as it is.
+        z, y, x that the model was trained at; None, also for one axis, takes the grid as it is.
     normalisation : str
         none, minmax (to 0..1), minmax_signed (to -1..1), zscore, percentile (1 and 99.8 % to 0..1)
         or log1p_half (log1p / 2, of counts). A constant input becomes zeros, never NaN.
@@ -64,7 +64,7 @@ class ModelSpec:
 
     outputs: tuple[str, ...] = ("dendrite", "spine")
     dims: int = 3
-    voxel_nm: tuple[float, float, float] | None = None
+    voxel_nm: tuple[float | None, float | None, float | None] | None = None
     normalisation: str = "none"
     per_plane: bool = False
     plane_offsets: tuple[int, ...] = (0,)

@@ -16,7 +16,7 @@ _SAME = 1e-3
 
 
 def resampled(
-    grid: VoxelGrid, voxel_nm: Sequence[float] | None, *, counts: bool = False
+    grid: VoxelGrid, voxel_nm: Sequence[float | None] | None, *, counts: bool = False
 ) -> VoxelGrid:
     """Give a grid with voxels of another size that covers the same box.
 
@@ -24,7 +24,8 @@ def resampled(
     ----------
     grid : VoxelGrid
     voxel_nm : sequence of float, optional
-        z, y, x; None, or sizes that differ by less than a thousandth, give the grid itself.
+        z, y, x; None keeps an axis. Sizes that differ by less than a thousandth give the grid
+        itself.
     counts : bool
         Values are counts: each new voxel gets what lies in it, and the sum is kept. Otherwise
         values are intensities, averaged where voxels become larger and interpolated linearly
@@ -37,9 +38,12 @@ def resampled(
     >>> half.data.shape, half.origin_nm.tolist(), float(half.data.sum())
     ((2, 2, 2), [25.0, 25.0, 25.0], 64.0)
     """
-    if voxel_nm is None or np.abs(np.asarray(voxel_nm) / grid.voxel_nm - 1).max() < _SAME:
+    if voxel_nm is None:
         return grid
-    voxel = np.asarray(voxel_nm, dtype=np.float64)
+    pairs = zip(voxel_nm, grid.voxel_nm, strict=True)
+    voxel = np.array([float(own) if new is None else new for new, own in pairs])
+    if np.abs(voxel / grid.voxel_nm - 1).max() < _SAME:
+        return grid
     extent = np.array(grid.shape) * grid.voxel_nm
     shape = np.maximum(np.ceil(extent / voxel - _SAME).astype(int), 1)
     data = np.asarray(grid.data, dtype=np.float64)

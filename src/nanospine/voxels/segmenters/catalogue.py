@@ -69,13 +69,23 @@ _ROWS = (
         "BIC instead of a dip test; mixture fitted to histograms",
     ),
     (
+        "unet", "U-Net that comes with nanospine", "parts", "", "unet",
+        "own model, trained on simulated dendrites; encoder with two decoders as in DeepD3",
+        "counts of membrane localizations at 40 nm; see default_model()",
+    ),
+    (
         "geodesic", "Loose parts re-attached", "mask", "geodesic", "geodesic",
         "idea of Jain et al. 2021",
         "own design: medoid of several cheapest ways under changed costs",
     ),
 )  # fmt: skip
 
+
+def _module(name: str) -> str:
+    return _HERE + name if name else "nanospine.voxels.deep_adapters"
+
+
 CATALOGUE: dict[str, SegmenterInfo] = {
-    name: SegmenterInfo(name, title, gives, source, differs, _HERE + module, function)
+    name: SegmenterInfo(name, title, gives, source, differs, _module(module), function)
     for name, title, gives, module, function, source, differs in _ROWS
 }
