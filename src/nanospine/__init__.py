@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from nanospine.io.registry import formats as formats
     from nanospine.io.registry import read as read
     from nanospine.io.registry import write as write
+    from nanospine.output.render_figure import type_figure as type_figure
+    from nanospine.output.render_movie import turntable as turntable
+    from nanospine.output.render_scene import render as render
     from nanospine.points.areas import ellipse as ellipse
     from nanospine.points.areas import keep_box as keep_box
     from nanospine.points.areas import keep_ellipse as keep_ellipse
@@ -100,6 +103,9 @@ _WHERE = {
     "formats": "nanospine.io.registry",
     "read": "nanospine.io.registry",
     "write": "nanospine.io.registry",
+    "type_figure": "nanospine.output.render_figure",
+    "turntable": "nanospine.output.render_movie",
+    "render": "nanospine.output.render_scene",
     "ellipse": "nanospine.points.areas",
     "keep_box": "nanospine.points.areas",
     "keep_ellipse": "nanospine.points.areas",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import trimesh
 
-from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS
+from nanospine.core.colours import TYPE_COLOURS
 from nanospine.core.files import atomic_path
 from nanospine.output.export import vertex_colours
-from nanospine.output.raster import Camera, draw_mesh
+from nanospine.output.raster import Surface, compose
+from nanospine.output.raster_camera import CAMERAS, Camera
+from nanospine.output.raster_fill import vertex_normals
+from nanospine.output.render_marks import Pen, draw_ring, draw_scale_bar, type_handles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +31,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _WIDTH = 1500
 _MOST_POINTS = 200_000
-_TOP = np.eye(3)
-_SIDE = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def overview(spines: Spines, locs: Localizations | None, path: str | os.PathLike[str]) -> None:
@@ -58,25 +59,29 @@ def picture(spines: Spines, locs: Localizations | None = None, width: int = _WID
     mesh = spines.envelope if isinstance(spines.envelope, trimesh.Trimesh) else spines.envelope.mesh
     # The long side of the field lies across the page
     turn = _across(np.asarray(mesh.bounds))
-    cameras = [Camera.around(np.asarray(mesh.bounds), view @ turn, width) for view in (_TOP, _SIDE)]
+    cameras = [
+        Camera.around(np.asarray(mesh.bounds), view @ turn, width)
+        for view in (CAMERAS["top"], CAMERAS["side"])
+    ]
     heights = [camera.height for camera in cameras]
     legend = 110
     figure = Figure(figsize=(width / 100, (sum(heights) + legend) / 100), dpi=100)
     bottom = 1.0
     total = sum(heights) + legend
-    colours = vertex_colours(spines)
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    surface = Surface(vertices, faces, vertex_colours(spines), vertex_normals(vertices, faces))
     for camera, title in zip(cameras, ("from above", "from the side"), strict=True):
         bottom -= camera.height / total
         axes = figure.add_axes((0.0, bottom, 1.0, camera.height / total))
-        image = draw_mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces), colours, camera)
-        axes.imshow(image, extent=(0, camera.width, camera.height, 0), interpolation="none")
+        drawn = compose([surface], None, camera)
+        axes.imshow(drawn.image, extent=(0, camera.width, camera.height, 0), interpolation="none")
         axes.set_axis_off()
         axes.text(14, 30, title, fontsize=12, color="#444444")
         if spines.shaft is None and locs is not None:
             _draw_points(axes, locs, camera)
         for spine in spines.spines:
-            _mark_spine(axes, spine, camera)
-        _scale_bar(axes, camera)
+            _mark_spine(axes, spine, camera, drawn.depth)
+        draw_scale_bar(axes, camera, Pen(12.0))
         axes.set_xlim(0, camera.width)
         axes.set_ylim(camera.height, 0)
     _legend(figure, spines)
@@ -99,7 +104,7 @@ def _draw_points(axes: Axes, locs: Localizations, camera: Camera) -> None:
     )
 
 
-def _mark_spine(axes: Axes, spine: Spine, camera: Camera) -> None:
+def _mark_spine(axes: Axes, spine: Spine, camera: Camera, depth: npt.NDArray[np.float32]) -> None:
     """Write the spine's number beside its tip; ring and diameter at its constriction."""
     from matplotlib import patheffects
 
@@ -111,49 +116,12 @@ def _mark_spine(axes: Axes, spine: Spine, camera: Camera) -> None:
     x, y = tip[:2] + 22 * way
     axes.text(x, y, str(spine.id), fontsize=12, ha="center", va="center", weight="bold",
               color="#222222", path_effects=halo)  # fmt: skip
-    found = spine.neck.constriction
-    if found is None:
-        return
-    arc = np.concatenate(
-        [[0.0], np.cumsum(np.linalg.norm(np.diff(spine.centreline_nm, axis=0), axis=1))]
-    )
-    place = np.array(
-        [np.interp(found.position_nm, arc, spine.centreline_nm[:, i]) for i in range(3)]
-    )
-    px, py = camera.project(place[None])[0, :2]
-    radius = max(found.diameter_nm / 2 / camera.nm_per_pixel, 3.0)
-    from matplotlib.patches import Circle
-
-    axes.add_patch(Circle((px, py), radius, fill=False, linewidth=1.4, color="black"))
-    # Beside the neck, to the right of the way up the spine
-    tx, ty = np.array([px, py]) + (radius + 24) * np.array([-way[1], way[0]])
-    axes.text(tx, ty, f"{found.diameter_nm:.0f}", fontsize=9.5, ha="center", va="center",
-              color="#111111", path_effects=halo)  # fmt: skip
-
-
-def _scale_bar(axes: Axes, camera: Camera) -> None:
-    """A bar of a round length of about a fifth of the picture's width."""
-    goal = 0.2 * camera.width * camera.nm_per_pixel
-    power = 10.0 ** np.floor(np.log10(goal))
-    length = float(max(step * power for step in (1, 2, 5) if step * power <= goal))
-    pixels = length / camera.nm_per_pixel
-    x, y = camera.width - 20 - pixels, camera.height - 16
-    axes.plot([x, x + pixels], [y, y], color="black", linewidth=4, solid_capstyle="butt")
-    axes.text(
-        x + pixels / 2, y - 10, f"{length / 1000:g} µm", ha="center", va="bottom", fontsize=12
-    )
+    draw_ring(axes, spine, camera, depth, Pen(12.0))
 
 
 def _legend(figure: Figure, spines: Spines) -> None:
-    from matplotlib.patches import Patch
-
-    counts = spines.table["type"].value_counts()
-    handles: list[Any] = [
-        Patch(color=colour, label=f"{kind} ({int(counts.get(kind, 0))})")
-        for kind, colour in TYPE_COLOURS.items()
-    ]
+    handles = type_handles(spines)
     if spines.shaft is not None:
-        handles.append(Patch(color=SHAFT_COLOUR, label="shaft"))
         title = "numbers at rings: neck diameter in nm" if len(spines) else "no spine was found"
     else:
         title = "no shaft with spines was found"

@@ -1,0 +1,158 @@
+"""A movie of a sample that turns once about the upright axis of the picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.core.errors import ConfigError
+from nanospine.core.files import atomic_path
+from nanospine.core.progress import Progress, report
+from nanospine.output.raster import compose
+from nanospine.output.raster_camera import Camera, rotation_of, turned
+from nanospine.output.render_scene import Thing, finished, marked, sized, stage
+
+if TYPE_CHECKING:
+    from nanospine.core.localizations import Localizations
+    from nanospine.output.render_scene import Stage
+
+__all__ = ["MOVIE_SUFFIXES", "turntable"]
+
+FloatArray = npt.NDArray[np.float64]
+Frames = Iterator[npt.NDArray[np.uint8]]
+
+#: Formats that movies are written in; .mp4 needs imageio with ffmpeg or PyAV.
+MOVIE_SUFFIXES = (".gif", ".webp", ".mp4")
+
+
+def turntable(
+    thing: Thing,
+    path: str | os.PathLike[str],
+    localizations: Localizations | None = None,
+    *,
+    n_frames: int = 48,
+    seconds: float = 6.0,
+    camera: str | tuple[float, float] = "tilted",
+    width: int = 800,
+    height: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> None:
+    """Write a movie of a sample that turns once.
+
+    Parameters
+    ----------
+    thing, localizations
+        As in :func:`nanospine.render`.
+    path : path-like
+        .gif and .webp need nothing more; .mp4 needs `pip install "imageio[ffmpeg]"`.
+    n_frames : int
+        Frames of one turn, at least 2.
+    seconds : float
+        How long a turn lasts.
+    camera : str or (float, float)
+        Where it starts.
+    width, height : int
+        Pixels.
+    progress : callable, optional
+        Called with a stage and the fraction done.
+    **options
+        `colour_by`, `opacity`, `shaft_opacity`, `dark` as in :func:`nanospine.render`.
+
+    Raises
+    ------
+    ConfigError
+        For a suffix that is no movie, an option that is not known, or .mp4 without imageio.
+    """
+    target = Path(path)
+    dark = bool(options.pop("dark", False))
+    unknown = set(options) - {"colour_by", "opacity", "shaft_opacity"}
+    if unknown:
+        raise ConfigError(f"turntable: there is no option {', '.join(sorted(unknown))}.")
+    if n_frames < 2 or not seconds > 0:
+        raise ConfigError(
+            f"turntable: at least 2 frames in more than 0 s; found {n_frames} in {seconds:g} s."
+        )
+    write = _writer(target)
+    scene = stage(thing, localizations, **options)
+    start = rotation_of(camera, scene.framed_nm)
+    view = _standing(scene.framed_nm, start, width, height)
+
+    def frames() -> Frames:
+        for number in range(n_frames):
+            report(progress, "drawing frames", number / n_frames)
+            yield _frame(scene, view, turned(start, 360.0 * number / n_frames), dark)
+        report(progress, "drawing frames", 1.0)
+
+    with atomic_path(target) as temporary:
+        write(temporary, frames(), seconds / n_frames)
+
+
+def _frame(scene: Stage, view: Camera, rotation: FloatArray, dark: bool) -> npt.NDArray[np.uint8]:
+    seen = Camera(rotation, view.centre_nm, view.nm_per_pixel, view.width, view.height)
+    dots = sized(scene.dots, seen, None)
+    paper = (0.04, 0.05, 0.07) if dark else (1.0, 1.0, 1.0)
+    picture = compose(scene.surfaces, dots, seen, background=paper)
+    return finished(marked(picture, scene, seen, rings=False, dark=dark), None)
+
+
+def _standing(xyz: FloatArray, start: FloatArray, width: int, height: int | None) -> Camera:
+    """A camera in which the sample fits at every angle of the turn."""
+    low, high = xyz.min(axis=0), xyz.max(axis=0)
+    centre = (low + high) / 2
+    some = xyz[:: max(len(xyz) // 50_000, 1)] - centre
+    seen = some @ start.T
+    radius = float(np.hypot(seen[:, 0], seen[:, 2]).max())
+    tall = float(np.abs(seen[:, 1]).max())
+    scale = 2.12 * max(radius, 1.0) / width
+    if height is None:
+        height = int(np.clip(2.3 * tall / scale, width / 3, 1.5 * width))
+    scale = max(scale, 2.12 * tall / height)
+    # Even sides: most video formats ask for them
+    return Camera(start, centre, scale, width - width % 2, height - height % 2)
+
+
+def _writer(target: Path) -> Callable[[Path, Frames, float], None]:
+    suffix = target.suffix.lower()
+    if suffix in (".gif", ".webp"):
+        return _write_with_pillow
+    if suffix == ".mp4":
+        return _write_mp4
+    raise ConfigError(
+        f"{target}: movies are written as {', '.join(MOVIE_SUFFIXES)}; found {suffix!r}."
+    )
+
+
+def _write_with_pillow(path: Path, frames: Frames, seconds_per_frame: float) -> None:
+    from PIL import Image
+
+    # One palette for all frames: colours that change from frame to frame flicker
+    images: list[Image.Image] = []
+    for frame in frames:
+        image = Image.fromarray(frame)
+        if path.suffix.lower() == ".gif":
+            palette = images[0] if images else None
+            image = image.quantize(128, palette=palette, dither=Image.Dither.NONE)
+        images.append(image)
+    images[0].save(
+        path, save_all=True, append_images=images[1:],
+        duration=max(round(1000 * seconds_per_frame), 20), loop=0,
+    )  # fmt: skip
+
+
+def _write_mp4(path: Path, frames: Frames, seconds_per_frame: float) -> None:
+    try:
+        import imageio.v3 as iio
+        import imageio_ffmpeg  # noqa: F401 - what imageio's plugin needs
+    except ImportError as error:
+        raise ConfigError(
+            f'{path.name}: .mp4 needs a video encoder: pip install "imageio[ffmpeg]"; '
+            ".gif and .webp need none."
+        ) from error
+    fps = max(round(1 / seconds_per_frame), 1)
+    iio.imwrite(path, np.stack(list(frames)), plugin="FFMPEG", extension=".mp4", fps=fps)
