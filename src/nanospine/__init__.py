@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.statistics.ripley import ripley_h as ripley_h
+    from nanospine.statistics.ripley import ripley_k as ripley_k
+    from nanospine.statistics.ripley import ripley_l as ripley_l
     from nanospine.statistics.soda import SodaResult as SodaResult
     from nanospine.statistics.soda import soda as soda
     from nanospine.surface.alpha_complex import AlphaComplex as AlphaComplex
@@ -160,6 +163,9 @@ _WHERE = {
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",
+    "ripley_h": "nanospine.statistics.ripley",
+    "ripley_k": "nanospine.statistics.ripley",
+    "ripley_l": "nanospine.statistics.ripley",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",

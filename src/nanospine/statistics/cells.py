@@ -1,0 +1,272 @@
+"""Points sorted into cells: the neighbourhood of a cell is a few contiguous runs of memory."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["CellPair", "Grid", "fill", "segments", "sorted_into_cells"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# Cells per largest radius. Finer cells follow the ball more closely but make shorter runs.
+_DIVISIONS = {2: 3, 3: 2}
+# Radius of a ball over its bounding cells is compared with this slack: a point may be sorted into
+# the cell next to its own by a rounding.
+_SLACK = 1e-9
+
+
+class Grid(NamedTuple):
+    """What a kernel sees of two patterns (or one twice) that lie sorted in one grid of cells.
+
+    Attributes
+    ----------
+    ax, ay, az, bx, by, bz : ndarray
+        Positions sorted by cell; z is 0 in 2-D.
+    start, other_start : ndarray of int64, shape (cells + 1,)
+        First sorted point of each cell.
+    shape : ndarray of int64, shape (3,)
+        Cells along x, y, z; x runs fastest.
+    runs : ndarray of int64, shape (m, 4)
+        Rows of the neighbourhood: step in z, step in y, first and last step in x.
+    half : bool
+        Each pair of one pattern is met once: run 0 begins at the cell itself and the others lie
+        ahead of it.
+    one : bool
+        Both patterns are the same one.
+    period : ndarray, shape (3,)
+        Edge lengths of a periodic box, 0 where it does not wrap.
+    """
+
+    ax: FloatArray
+    ay: FloatArray
+    az: FloatArray
+    bx: FloatArray
+    by: FloatArray
+    bz: FloatArray
+    start: IntArray
+    other_start: IntArray
+    shape: IntArray
+    runs: IntArray
+    half: bool
+    one: bool
+    period: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class CellPair:
+    """Two patterns (or one twice) in one grid, and where their points were before.
+
+    Attributes
+    ----------
+    grid : Grid
+        Arrays for the kernels.
+    rows, other_rows : ndarray of int64
+        Place of each sorted point in the input.
+    """
+
+    grid: Grid = field(repr=False)
+    rows: IntArray = field(repr=False)
+    other_rows: IntArray = field(repr=False)
+
+    def chunks(self, count: int) -> list[tuple[int, int]]:
+        """Cut the cells into ranges with about the same number of points."""
+        start = self.grid.start
+        inner = np.searchsorted(start, np.linspace(0, start[-1], count + 1)[1:-1])
+        edges = np.unique(np.concatenate([[0], inner, [len(start) - 1]]))
+        return [(int(low), int(high)) for low, high in itertools.pairwise(edges)]
+
+
+def sorted_into_cells(
+    points: FloatArray,
+    radius: float,
+    *,
+    other: FloatArray | None = None,
+    half: bool = True,
+    box: FloatArray | None = None,
+) -> CellPair:
+    """Sort one or two patterns into cells for pairs up to `radius`.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 2) or (n, 3)
+        Positions.
+    radius : float
+        Largest distance that will be asked for.
+    other : ndarray, optional
+        The second pattern; the neighbourhoods hold its points.
+    half : bool
+        For one pattern: meet each pair once. Ignored with `other`.
+    box : ndarray, shape (2, d), optional
+        Corners of a periodic box that holds all points.
+    """
+    dimension = points.shape[1]
+    both = points if other is None else np.concatenate([points, other])
+    low, high = (both.min(axis=0), both.max(axis=0)) if box is None else box
+    extent = np.maximum(high - low, 0.0)
+    shape = _grid(extent, radius, len(both), dimension)
+    side = np.where(extent > 0, extent / shape, 1.0)
+    half = half and other is None
+    runs = _runs(side, shape, radius, half, box is not None)
+    first = _sort(points, low, side, shape)
+    second = first if other is None else _sort(other, low, side, shape)
+    period = np.zeros(3)
+    if box is not None:
+        period[:dimension] = extent
+    cells = np.concatenate([shape, np.ones(3 - dimension, dtype=np.int64)])
+    grid = Grid(
+        *first[0], *second[0], first[2], second[2], cells, runs, half, other is None, period
+    )
+    return CellPair(grid, first[1], second[1])
+
+
+def _grid(extent: FloatArray, radius: float, n: int, dimension: int) -> IntArray:
+    """Cells per axis: as many as the radius wants, but no more than a few per point."""
+    wanted = extent / max(radius, 1e-300) * _DIVISIONS[dimension] * (1 - _SLACK)
+    most = 4.0 * n + 64
+    limit = 2.0**20
+    shape = np.clip(np.floor(np.minimum(wanted, limit)), 1, None)
+    while shape.prod() > most:
+        shape = np.maximum(np.floor(shape * min((most / shape.prod()) ** (1 / 3), 0.9)), 1)
+    return shape.astype(np.int64)
+
+
+def _runs(side: FloatArray, shape: IntArray, radius: float, half: bool, periodic: bool) -> IntArray:
+    sides = np.concatenate([side, np.ones(3 - len(side))])
+    counts = np.concatenate([shape, np.ones(3 - len(side), dtype=np.int64)])
+    # Beyond the grid there is nothing, unless it wraps around.
+    most = np.full(3, 2**30) if periodic else counts - 1
+    most[len(side) :] = 0
+    reach = np.minimum(np.floor(radius / sides * (1 + _SLACK)).astype(np.int64) + 1, most)
+    limit = radius**2 * (1 + _SLACK)
+
+    def gap(steps: IntArray, axis: int) -> FloatArray:
+        return np.maximum(np.abs(steps) - 1, 0) * sides[axis]
+
+    along = np.arange(reach[0] + 1)
+    rows = []
+    for dz in range(0 if half else -reach[2], reach[2] + 1):
+        for dy in range(0 if half and dz == 0 else -reach[1], reach[1] + 1):
+            gap2 = gap(np.array(dz), 2) ** 2 + gap(np.array(dy), 1) ** 2
+            inside = along[gap(along, 0) ** 2 + gap2 <= limit]
+            if len(inside):
+                begin = 0 if half and dz == 0 and dy == 0 else -inside[-1]
+                rows.append((dz, dy, begin, inside[-1]))
+    return np.array(rows, dtype=np.int64)
+
+
+def _sort(
+    points: FloatArray, low: FloatArray, side: FloatArray, shape: IntArray
+) -> tuple[tuple[FloatArray, FloatArray, FloatArray], IntArray, IntArray]:
+    place = np.zeros(len(points), dtype=np.int64)
+    for axis in range(points.shape[1] - 1, -1, -1):
+        step = np.floor((points[:, axis] - low[axis]) / side[axis]).astype(np.int64)
+        place = place * shape[axis] + np.clip(step, 0, shape[axis] - 1)
+    start = np.zeros(int(shape.prod()) + 1, dtype=np.int64)
+    rows = np.empty(len(points), dtype=np.int64)
+    _counting_sort(place, start, rows)
+    ordered = points[rows]
+    columns = [np.ascontiguousarray(column) for column in ordered.T]
+    if len(columns) == 2:
+        columns.append(np.zeros(len(points)))
+    return (columns[0], columns[1], columns[2]), rows, start
+
+
+@njit(cache=True, nogil=True)
+def _counting_sort(place: IntArray, start: IntArray, rows: IntArray) -> None:
+    for cell in place:
+        start[cell + 1] += 1
+    for cell in range(start.size - 1):
+        start[cell + 1] += start[cell]
+    cursor = start[:-1].copy()
+    for row in range(place.size):
+        cell = place[row]
+        rows[cursor[cell]] = row
+        cursor[cell] += 1
+
+
+@njit(cache=True, nogil=True)
+def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> tuple[int, int]:
+    """Write the runs of a cell's neighbourhood; give their number and the end of its own run.
+
+    `bounds` (k, 2) and `shifts` (k, 3) receive first and last + 1 of each run and how far it is
+    moved by the period. With `half` the part of run 0 that begins in the cell itself is left out
+    and its end is returned: there a point pairs with those behind it.
+    """
+    shape, runs, period, start = grid.shape, grid.runs, grid.period, grid.other_start
+    nx, ny, nz = shape[0], shape[1], shape[2]
+    cx = cell % nx
+    cy = (cell // nx) % ny
+    cz = cell // (nx * ny)
+    count = 0
+    own_end = start[cell]
+    for run in range(runs.shape[0]):
+        z = cz + runs[run, 0]
+        y = cy + runs[run, 1]
+        turn_z = z // nz
+        turn_y = y // ny
+        if (turn_z != 0 and period[2] == 0.0) or (turn_y != 0 and period[1] == 0.0):
+            continue
+        row = ((z - turn_z * nz) * ny + (y - turn_y * ny)) * nx
+        first = cx + runs[run, 2]
+        last = cx + runs[run, 3]
+        if period[0] == 0.0:
+            first = max(first, 0)
+            last = min(last, nx - 1)
+        for turn in range(first // nx, last // nx + 1):
+            left = max(first, turn * nx) - turn * nx
+            right = min(last, turn * nx + nx - 1) - turn * nx
+            low = start[row + left]
+            high = start[row + right + 1]
+            if grid.half and run == 0 and turn == 0:
+                own_end = high
+                continue
+            if high > low:
+                bounds[count, 0] = low
+                bounds[count, 1] = high
+                shifts[count, 0] = turn * period[0]
+                shifts[count, 1] = turn_y * period[1]
+                shifts[count, 2] = turn_z * period[2]
+                count += 1
+    return count, own_end
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    grid: Grid,
+    bounds: IntArray,
+    shifts: FloatArray,
+    count: int,
+    segment: int,
+    offset: int,
+    buffer: FloatArray,
+    index: IntArray,
+) -> tuple[int, int, int]:
+    """Copy runs, from `offset` in `segment` on, until the buffer (3, size) is full.
+
+    Gives how many points it holds, and where to go on. `index` receives their sorted places.
+    """
+    x, y, z = grid.bx, grid.by, grid.bz
+    size = buffer.shape[1]
+    filled = 0
+    while segment < count:
+        low = bounds[segment, 0] + offset
+        take = min(bounds[segment, 1] - low, size - filled)
+        sx, sy, sz = shifts[segment, 0], shifts[segment, 1], shifts[segment, 2]
+        for j in range(take):
+            buffer[0, filled + j] = x[low + j] + sx
+            buffer[1, filled + j] = y[low + j] + sy
+            buffer[2, filled + j] = z[low + j] + sz
+            index[filled + j] = low + j
+        filled += take
+        if low + take < bounds[segment, 1]:
+            return filled, segment, offset + take
+        segment += 1
+        offset = 0
+    return filled, segment, 0

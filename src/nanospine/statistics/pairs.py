@@ -1,0 +1,326 @@
+"""Counting pairs by distance: exact, without a list of pairs, on as many threads as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import get_num_threads, njit
+
+from nanospine.statistics.cells import CellPair, Grid, fill, segments, sorted_into_cells
+
+__all__ = [
+    "BLOCK",
+    "RadiusBins",
+    "box_translation_sums",
+    "over_chunks",
+    "pair_counts",
+    "radius_bins",
+    "thread_count",
+]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
+
+# Points of a neighbourhood that are handled at once: what belongs to them stays in the first cache.
+BLOCK = 1024
+# Cells of the table that turns a squared distance into a radius bin.
+_TABLE = 4096
+# Parts of the work. A fixed number, so that sums do not depend on the number of threads.
+_CHUNKS = 32
+# Histograms side by side: neighbouring pairs must not wait for each other's increment.
+_LANES = 4
+
+
+class RadiusBins(NamedTuple):
+    """Ascending radii as bins of the squared distance.
+
+    Bin b holds the pairs with `radii[b - 1] < d <= radii[b]`, the last one those beyond. The
+    comparison is d² <= r² in float64, whatever the radii are: a table over d² says where to begin.
+    """
+
+    squares: FloatArray
+    scale: float
+    table: Int32Array
+
+
+def radius_bins(radii_nm: FloatArray) -> RadiusBins:
+    """Prepare ascending radii for the kernels."""
+    squares = np.concatenate([radii_nm**2, [np.inf]])
+    largest = float(squares[-2])
+    scale = (_TABLE - 2) / largest if largest > 0 else 0.0
+    if not np.isfinite(scale):
+        scale = 0.0
+    places = np.minimum(squares[:-1] * scale, _TABLE - 1).astype(np.int64)
+    table = np.searchsorted(places, np.arange(_TABLE), side="left").astype(np.int32)
+    return RadiusBins(squares, scale, table)
+
+
+def thread_count(threads: int | None) -> int:
+    """Give the number of threads: what was asked for, else what NUMBA_NUM_THREADS says."""
+    return max(1, int(get_num_threads() if threads is None else threads))
+
+
+def over_chunks(
+    cells: CellPair, work: Callable[[int, int], npt.NDArray[Any]], threads: int | None
+) -> npt.NDArray[Any]:
+    """Add up `work(first cell, last cell + 1)` over all cells, in the same order every time."""
+    chunks = cells.chunks(_CHUNKS)
+    workers = min(thread_count(threads), len(chunks))
+    if workers == 1:
+        parts = [work(low, high) for low, high in chunks]
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(lambda chunk: work(*chunk), chunks))
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def pair_counts(
+    points_nm: FloatArray,
+    radii_nm: FloatArray,
+    *,
+    other_nm: FloatArray | None = None,
+    period_nm: FloatArray | None = None,
+    threads: int | None = None,
+) -> IntArray:
+    """Count ordered pairs at most each radius apart.
+
+    Parameters
+    ----------
+    points_nm : ndarray, shape (n, 2) or (n, 3)
+        Positions, nanometres.
+    radii_nm : ndarray, shape (m,)
+        Ascending radii, nanometres; any spacing.
+    other_nm : ndarray, optional
+        Second pattern: pairs (a, b) with a of the first and b of the second, also at distance 0.
+        Without it the pairs i != j of one pattern, each twice.
+    period_nm : ndarray, shape (2, d), optional
+        Corners of a periodic box; the radii must be below half its shortest side.
+    threads : int, optional
+        Default: NUMBA_NUM_THREADS.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+        `sum_ij 1{|x_i - x_j| <= r}`, exact.
+
+    Examples
+    --------
+    >>> points = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]])
+    >>> pair_counts(points, np.array([3.0, 4.0, 5.0])).tolist()
+    [2, 4, 6]
+    """
+    if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
+        return np.zeros(len(radii_nm), dtype=np.int64)
+    cells = sorted_into_cells(points_nm, float(radii_nm[-1]), other=other_nm, box=period_nm)
+    bins = radius_bins(radii_nm)
+
+    def work(low: int, high: int) -> IntArray:
+        out = np.zeros(len(bins.squares), dtype=np.int64)
+        _count(cells.grid, low, high, bins, out)
+        return out
+
+    total = over_chunks(cells, work, threads)
+    counts: IntArray = np.cumsum(total[:-1]).astype(np.int64)
+    return counts * 2 if cells.grid.half else counts
+
+
+def box_translation_sums(
+    points_nm: FloatArray,
+    radii_nm: FloatArray,
+    sides_nm: FloatArray,
+    *,
+    other_nm: FloatArray | None = None,
+    threads: int | None = None,
+) -> FloatArray:
+    """Sum `1 / prod(L_k - |h_k|)` over ordered pairs at most each radius apart, in a box.
+
+    `sides_nm` are the edge lengths L; the product is the set covariance of the box at the
+    displacement h of the pair. Radii must be below the shortest side.
+    """
+    if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
+        return np.zeros(len(radii_nm))
+    cells = sorted_into_cells(points_nm, float(radii_nm[-1]), other=other_nm)
+    bins = radius_bins(radii_nm)
+    sides = np.ones(3)
+    sides[: len(sides_nm)] = sides_nm
+
+    def work(low: int, high: int) -> FloatArray:
+        out = np.zeros(len(bins.squares))
+        _translate(cells.grid, low, high, bins, sides, out)
+        return out
+
+    total = over_chunks(cells, work, threads)
+    sums: FloatArray = np.cumsum(total[:-1])
+    return sums * 2 if cells.grid.half else sums
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _squares(
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    px: float,
+    py: float,
+    pz: float,
+    scale: float,
+    squares: FloatArray,
+    places: Int32Array,
+) -> None:
+    # Whole slices and nothing else in the loop: only so does it become vector instructions.
+    top = float(_TABLE - 1)
+    for j in range(x.size):
+        dx = x[j] - px
+        dy = y[j] - py
+        dz = z[j] - pz
+        square = dx * dx + dy * dy + dz * dz
+        squares[j] = square
+        places[j] = np.int32(min(square * scale, top))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _tally(
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    px: float,
+    py: float,
+    pz: float,
+    bins: RadiusBins,
+    squares: FloatArray,
+    places: Int32Array,
+    lanes: IntArray,
+) -> None:
+    n = x.size
+    _squares(x, y, z, px, py, pz, bins.scale, squares[:n], places[:n])
+    for j in range(n):
+        found = bins.table[places[j]]
+        square = squares[j]
+        while square > bins.squares[found]:
+            found += 1
+        lanes[found, j & (_LANES - 1)] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count(grid: Grid, low: int, high: int, bins: RadiusBins, out: IntArray) -> None:
+    bounds = np.empty((3 * grid.runs.shape[0], 2), dtype=np.int64)
+    shifts = np.empty((3 * grid.runs.shape[0], 3))
+    buffer = np.empty((3, BLOCK))
+    index = np.empty(BLOCK, dtype=np.int64)
+    squares = np.empty(BLOCK)
+    places = np.empty(BLOCK, dtype=np.int32)
+    lanes = np.zeros((bins.squares.size, _LANES), dtype=np.int64)
+    for cell in range(low, high):
+        first, last = grid.start[cell], grid.start[cell + 1]
+        if first == last:
+            continue
+        count, end = segments(grid, cell, bounds, shifts)
+        if grid.half:
+            for i in range(first, last):
+                px, py, pz = grid.ax[i], grid.ay[i], grid.az[i]
+                for begin in range(i + 1, end, BLOCK):
+                    run = slice(begin, min(begin + BLOCK, end))
+                    _tally(
+                        grid.bx[run], grid.by[run], grid.bz[run], px, py, pz,
+                        bins, squares, places, lanes,
+                    )  # fmt: skip
+        segment, offset = 0, 0
+        while segment < count:
+            n, segment, offset = fill(grid, bounds, shifts, count, segment, offset, buffer, index)
+            for i in range(first, last):
+                _tally(
+                    buffer[0, :n], buffer[1, :n], buffer[2, :n], grid.ax[i], grid.ay[i], grid.az[i],
+                    bins, squares, places, lanes,
+                )  # fmt: skip
+    for found in range(bins.squares.size):
+        for lane in range(_LANES):
+            out[found] += lanes[found, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _box_weights(
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    px: float,
+    py: float,
+    pz: float,
+    lx: float,
+    ly: float,
+    lz: float,
+    weights: FloatArray,
+) -> None:
+    for j in range(x.size):
+        weights[j] = 1.0 / ((lx - abs(x[j] - px)) * (ly - abs(y[j] - py)) * (lz - abs(z[j] - pz)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _tally_translated(
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    px: float,
+    py: float,
+    pz: float,
+    bins: RadiusBins,
+    sides: FloatArray,
+    squares: FloatArray,
+    places: Int32Array,
+    weights: FloatArray,
+    lanes: FloatArray,
+) -> None:
+    n = x.size
+    _squares(x, y, z, px, py, pz, bins.scale, squares[:n], places[:n])
+    _box_weights(x, y, z, px, py, pz, sides[0], sides[1], sides[2], weights[:n])
+    for j in range(n):
+        found = bins.table[places[j]]
+        square = squares[j]
+        while square > bins.squares[found]:
+            found += 1
+        lanes[found, j & (_LANES - 1)] += weights[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _translate(
+    grid: Grid, low: int, high: int, bins: RadiusBins, sides: FloatArray, out: FloatArray
+) -> None:
+    bounds = np.empty((3 * grid.runs.shape[0], 2), dtype=np.int64)
+    shifts = np.empty((3 * grid.runs.shape[0], 3))
+    buffer = np.empty((3, BLOCK))
+    index = np.empty(BLOCK, dtype=np.int64)
+    squares = np.empty(BLOCK)
+    weights = np.empty(BLOCK)
+    places = np.empty(BLOCK, dtype=np.int32)
+    lanes = np.zeros((bins.squares.size, _LANES))
+    for cell in range(low, high):
+        first, last = grid.start[cell], grid.start[cell + 1]
+        if first == last:
+            continue
+        count, end = segments(grid, cell, bounds, shifts)
+        if grid.half:
+            for i in range(first, last):
+                px, py, pz = grid.ax[i], grid.ay[i], grid.az[i]
+                for begin in range(i + 1, end, BLOCK):
+                    run = slice(begin, min(begin + BLOCK, end))
+                    _tally_translated(
+                        grid.bx[run], grid.by[run], grid.bz[run], px, py, pz,
+                        bins, sides, squares, places, weights, lanes,
+                    )  # fmt: skip
+        segment, offset = 0, 0
+        while segment < count:
+            n, segment, offset = fill(grid, bounds, shifts, count, segment, offset, buffer, index)
+            for i in range(first, last):
+                _tally_translated(
+                    buffer[0, :n], buffer[1, :n], buffer[2, :n], grid.ax[i], grid.ay[i], grid.az[i],
+                    bins, sides, squares, places, weights, lanes,
+                )  # fmt: skip
+    for found in range(bins.squares.size):
+        for lane in range(_LANES):
+            out[found] += lanes[found, lane]
