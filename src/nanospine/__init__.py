@@ -77,6 +77,11 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.statistics.nearest import NearestDistances as NearestDistances
+    from nanospine.statistics.nearest import empty_space_f as empty_space_f
+    from nanospine.statistics.nearest import j_function as j_function
+    from nanospine.statistics.nearest import nearest_distances as nearest_distances
+    from nanospine.statistics.nearest import nearest_neighbour_g as nearest_neighbour_g
     from nanospine.statistics.ripley import ripley_h as ripley_h
     from nanospine.statistics.ripley import ripley_k as ripley_k
     from nanospine.statistics.ripley import ripley_l as ripley_l
@@ -166,6 +171,11 @@ _WHERE = {
     "ripley_h": "nanospine.statistics.ripley",
     "ripley_k": "nanospine.statistics.ripley",
     "ripley_l": "nanospine.statistics.ripley",
+    "NearestDistances": "nanospine.statistics.nearest",
+    "nearest_distances": "nanospine.statistics.nearest",
+    "nearest_neighbour_g": "nanospine.statistics.nearest",
+    "empty_space_f": "nanospine.statistics.nearest",
+    "j_function": "nanospine.statistics.nearest",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",
