@@ -38,8 +38,10 @@ class ModelSpec:
     voxel_nm : tuple of float, optional
         z, y, x that the model was trained at; None, also for one axis, takes the grid as it is.
     normalisation : str
-        none, minmax (to 0..1), minmax_signed (to -1..1), zscore, percentile (1 and 99.8 % to 0..1)
-        or log1p_half (log1p / 2, of counts). A constant input becomes zeros, never NaN.
+        none, minmax (to 0..1), minmax_signed (to -1..1), zscore, percentile (`percentiles` to
+        0..1) or log1p_half (log1p / 2, of counts). A constant input becomes zeros, never NaN.
+    percentiles : tuple of float
+        See `normalisation`.
     per_plane : bool
         Normalise each plane (or volume: the whole) by itself.
     plane_offsets : tuple of int
@@ -52,6 +54,8 @@ class ModelSpec:
         Voxels at the edge of a tile whose output is not trusted.
     divisor : int
         Sizes are padded to multiples of it.
+    fixed_tile : bool
+        The model takes inputs of exactly the size `tile`.
     counts : bool
         Values are counts: sums are kept when they are resampled, as are intensities otherwise.
     kind : str
@@ -66,12 +70,14 @@ class ModelSpec:
     dims: int = 3
     voxel_nm: tuple[float | None, float | None, float | None] | None = None
     normalisation: str = "none"
+    percentiles: tuple[float, float] = (1.0, 99.8)
     per_plane: bool = False
     plane_offsets: tuple[int, ...] = (0,)
     planes_along: tuple[str, ...] = ("z",)
     tile: tuple[int, ...] = (512, 512)
     halo: int = 16
     divisor: int = 1
+    fixed_tile: bool = False
     counts: bool = False
     kind: str = "probabilities"
     threshold: float = 0.5
@@ -269,10 +275,10 @@ def normalised(data: Float32Array, spec: ModelSpec) -> Float32Array:
     if how == "log1p_half":
         return np.asarray(np.log1p(np.maximum(data, 0)) / 2, dtype=np.float32)
     if how == "zscore":
-        low = data.mean(axis=axes, keepdims=True)
-        span = data.std(axis=axes, keepdims=True)
+        low = data.mean(axis=axes, keepdims=True, dtype=np.float64)
+        span = data.std(axis=axes, keepdims=True, dtype=np.float64)
     elif how == "percentile":
-        low, high = np.percentile(data, [1.0, 99.8], axis=axes, keepdims=True)
+        low, high = np.percentile(data, spec.percentiles, axis=axes, keepdims=True)
         span = high - low
     else:
         low = data.min(axis=axes, keepdims=True)
@@ -311,7 +317,7 @@ def _tiled(model: DeepModel, batch: Float32Array) -> Float32Array:
     given = len(spec.tile) >= len(space)
     tile = spec.tile[-len(space) :] if given else (spec.tile[0],) * len(space)
     size = tuple(
-        min(_up(n, spec.divisor), max(t // spec.divisor, 1) * spec.divisor)
+        t if spec.fixed_tile else min(_up(n, spec.divisor), t // spec.divisor * spec.divisor)
         for n, t in zip(space, tile, strict=True)
     )
     starts = [_starts(n, s, spec.halo, spec.divisor) for n, s in zip(space, size, strict=True)]
@@ -365,12 +371,15 @@ def _up(n: int, divisor: int) -> int:
 
 
 def _starts(n: int, size: int, halo: int, divisor: int) -> list[int]:
-    """Corners of tiles that overlap by two halos; on multiples of the divisor, so that a model
-    with strides sees the same grid in every tile."""
+    """Give corners of tiles that overlap by two halos; the last ends where the data do.
+
+    On multiples of the divisor, so that a model with strides sees the same lattice in every tile.
+    """
     if size >= n:
         return [0]
+    last = _up(n, divisor) - size
     step = max((size - 2 * halo) // divisor * divisor, divisor)
-    return list(range(0, _up(n - size, step) + 1, step))
+    return [*range(0, last, step), last]
 
 
 def _corners(starts: Sequence[list[int]]) -> list[tuple[int, ...]]:

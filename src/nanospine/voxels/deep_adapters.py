@@ -65,8 +65,8 @@ class OnnxModel:
 
     Parameters
     ----------
-    path : path-like
-        The file. One input; several outputs of one channel each are put together.
+    path : path-like or bytes
+        The file, or its content. One input; several outputs of one channel each are put together.
     spec : ModelSpec
     threads : int
         Of ONNX Runtime.
@@ -79,25 +79,28 @@ class OnnxModel:
         When the file is missing or is no ONNX model.
     """
 
-    def __init__(self, path: str | Path, spec: ModelSpec, *, threads: int = 1) -> None:
-        runtime = need("onnxruntime", "deep", f"OnnxModel({Path(path).name})")
+    def __init__(self, path: str | Path | bytes, spec: ModelSpec, *, threads: int = 1) -> None:
+        name = "model" if isinstance(path, bytes) else str(path)
+        runtime = need("onnxruntime", "deep", f"OnnxModel({Path(name).name})")
         self.spec = spec
-        if not Path(path).is_file():
-            raise ReadError(f"{path}: there is no such file.")
+        if not isinstance(path, bytes) and not Path(path).is_file():
+            raise ReadError(f"{name}: there is no such file.")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
             self._session = runtime.InferenceSession(
-                str(path), sess_options=options, providers=["CPUExecutionProvider"]
+                path if isinstance(path, bytes) else name,
+                sess_options=options,
+                providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # onnxruntime has an error class for each kind of fault
             reason = " ".join(str(error).split())[:200]
-            raise ReadError(f"{path}: is not an ONNX model that can be run ({reason}).") from error
+            raise ReadError(f"{name}: is not an ONNX model that can be run ({reason}).") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
-            raise ReadError(f"{path}: a model with one input was expected, found {len(inputs)}.")
+            raise ReadError(f"{name}: a model with one input was expected, found {len(inputs)}.")
         self._name = inputs[0].name
 
     def __call__(self, batch: Float32Array) -> Float32Array:
