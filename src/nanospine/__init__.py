@@ -82,6 +82,12 @@ if TYPE_CHECKING:
     from nanospine.statistics.nearest import j_function as j_function
     from nanospine.statistics.nearest import nearest_distances as nearest_distances
     from nanospine.statistics.nearest import nearest_neighbour_g as nearest_neighbour_g
+    from nanospine.statistics.randomisation import CompleteRandomness as CompleteRandomness
+    from nanospine.statistics.randomisation import FixedPatterns as FixedPatterns
+    from nanospine.statistics.randomisation import RandomLabelling as RandomLabelling
+    from nanospine.statistics.randomisation import RandomShift as RandomShift
+    from nanospine.statistics.randomisation import ShiftedClusters as ShiftedClusters
+    from nanospine.statistics.randomisation import null_patterns as null_patterns
     from nanospine.statistics.ripley import ripley_h as ripley_h
     from nanospine.statistics.ripley import ripley_k as ripley_k
     from nanospine.statistics.ripley import ripley_l as ripley_l
@@ -176,6 +182,12 @@ _WHERE = {
     "nearest_neighbour_g": "nanospine.statistics.nearest",
     "empty_space_f": "nanospine.statistics.nearest",
     "j_function": "nanospine.statistics.nearest",
+    "CompleteRandomness": "nanospine.statistics.randomisation",
+    "FixedPatterns": "nanospine.statistics.randomisation",
+    "RandomLabelling": "nanospine.statistics.randomisation",
+    "RandomShift": "nanospine.statistics.randomisation",
+    "ShiftedClusters": "nanospine.statistics.randomisation",
+    "null_patterns": "nanospine.statistics.randomisation",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",
