@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nanospine.core.errors import ConfigError, GeometryError
+from nanospine.core.errors import ConfigError
+from nanospine.core.progress import Progress, report
 from nanospine.core.region import Region
-from nanospine.statistics.patterns import Pattern, Points, checked_radii, pattern, shared_region
+from nanospine.statistics.soda_blinking import warn_of_blinking
 from nanospine.statistics.soda_cells import Cells
-from nanospine.statistics.soda_estimate import (
-    Chance,
-    Scatter,
-    meet_by_chance,
-    scatter_of_scores,
+from nanospine.statistics.soda_errors import axis_errors, combined_precision, position_variance
+from nanospine.statistics.soda_estimate import Chance, excess, meet_by_chance, scatter_of_scores
+from nanospine.statistics.soda_input import Channels, Objects, channels
+from nanospine.statistics.soda_interval import (
+    FractionError,
+    distance_intervals,
+    fraction_interval,
+    three_numbers,
 )
 from nanospine.statistics.soda_null import holm, overall_p, ring_p
 from nanospine.statistics.soda_result import SodaResult
@@ -26,21 +29,87 @@ from nanospine.statistics.soda_window import Rings
 __all__ = ["SodaResult", "soda"]
 
 FloatArray = npt.NDArray[np.float64]
-Target = Literal["sample", "population"]
 
 
 def soda(
-    a: Points,
-    b: Points,
+    a: Objects,
+    b: Objects,
     radii_nm: npt.ArrayLike,
     *,
     region: Region | None = None,
     level: float = 0.95,
-    target: Target = "sample",
+    target: Literal["sample", "population"] = "sample",
+    partners: Literal["one", "any"] = "one",
+    registration_error_nm: npt.ArrayLike | None = None,
+    precision_nm: npt.ArrayLike | None = None,
+    size_a_nm: npt.ArrayLike | None = None,
+    size_b_nm: npt.ArrayLike | None = None,
+    legacy: Literal["icy"] | None = None,
+    pixel_nm: float = 1.0,
     n_simulations: int = 999,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> SodaResult:
     """Statistical object distance analysis: coupled pairs of two channels.
+
+    Points of `a` are taken as they are. Points of `b` are anywhere in the region, or coupled: in a
+    ring around a point of `a`. The pairs in each ring, less those expected of points anywhere
+    (with the exact part of each ring that lies in the region), are C times the matrix of how many
+    pairs in ring k a pair coupled in ring l makes by the other points of `a`; its inverse gives
+    C, the coupled pairs per ring, without bias at any density and however `a` is clustered. After
+    Lagache et al. 2018, with the overlap matrix centred. Put the channel that has structure of its
+    own first: `b` apart from its coupling is taken as spread evenly.
+
+    Parameters
+    ----------
+    a, b : Localizations, Clusters, DataFrame or array_like, shape (n, 2) or (n, 3)
+        Objects, nanometres. Blinking molecules should be linked or clustered first.
+    radii_nm : array_like
+        Ascending edges of the rings, nm; the first starts at 0. Coupling farther than the last is
+        not seen.
+    region : Region, optional
+        Where objects could be seen; default: that of the data, else their bounding box (noted).
+    level : float
+        Of the intervals.
+    target : {"sample", "population"}
+        The interval is for the share of the objects seen that are coupled, or for the probability
+        of which these are a sample (wider: binomial variation on top).
+    partners : {"one", "any"}
+        Whether a point of `a` has at most one partner; "any" gives wider intervals.
+    registration_error_nm : float or (d,), optional
+        Standard deviation of the shift that is left between the channels; enters the intervals.
+    precision_nm : float, (d,), (n_b,) or (n_b, d), optional
+        Standard deviation of the positions of `a` and `b` relative to each other; default: what
+        the localizations carry. Enters the intervals.
+    size_a_nm, size_b_nm : float or (n,), optional
+        Radii of the objects: `pairs` gets `gap_nm`, the distance between their rims.
+    legacy : "icy", optional
+        Compute what the Icy plugin "SODA suite" computes, its errors included, to compare with
+        old results: see :mod:`nanospine.statistics.soda_icy`. No intervals.
+    pixel_nm : float
+        Pixel of the image in which the plugin would see a Box; for `legacy` only.
+    n_simulations : int
+        For the p-value; 0 leaves the Bonferroni bound of the rings.
+    seed : int
+        Everything drawn is drawn from it.
+    progress : callable, optional
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    SodaResult
+        See :class:`SodaResult`.
+
+    Raises
+    ------
+    GeometryError, TooFewPointsError, ConfigError
+        For positions that are not finite or all at one place, fewer than two points in the
+        region, radii beyond it, options that are unknown.
+
+    Warns
+    -----
+    BlinkingWarning
+        When localizations look like several of each molecule.
 
     Examples
     --------
@@ -48,185 +117,119 @@ def soda(
     >>> rng = np.random.default_rng(1)
     >>> a = rng.uniform(0, 10_000, (400, 2))
     >>> b = np.vstack([a[:200] + rng.normal(0, 40, (200, 2)), rng.uniform(0, 10_000, (200, 2))])
-    >>> found = ns.soda(a, b, [40, 80, 120], region=ns.Box((-200, -200), (10200, 10200)))
+    >>> window = ns.Box((-200, -200), (10_200, 10_200))
+    >>> found = ns.soda(a, b, [40, 80, 120], region=window)
     >>> round(found.coupled_fraction_b, 1), found.p_value
     (0.5, 0.001)
     """
-    edges = _edges(radii_nm)
-    region = shared_region(a, b, region)
-    first = pattern(a, region, name="a", least=2)
-    second = pattern(b, region, name="b", least=2)
-    _check(first, second, edges, level)
-    cells = Cells(first.points_nm, float(edges[-1]))
-    rings = Rings(first.points_nm, region, edges, seed)
+    _check(level, target, partners, n_simulations, legacy)
+    data = channels(a, b, radii_nm, region)
+    if legacy is not None:
+        from nanospine.statistics.soda_icy import icy_result
+
+        return icy_result(data, pixel_nm)
+    notes = data.notes + warn_of_blinking(a, b)
+    report(progress, "rings", 0.0)
+    cells = Cells(data.a.points_nm, float(data.edges_nm[-1]))
+    rings = Rings(data.a.points_nm, data.region, data.edges_nm, seed)
     chance = meet_by_chance(rings, cells)
-    counts, distance, square = cells.ring_sums(second.points_nm, edges)
-    estimate = _estimate(counts, distance, square, chance, rings)
-    shares = np.maximum(estimate.coupled, 0.0)
-    shares = shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), 1 / len(shares))
-    scatter = scatter_of_scores(rings, cells, chance.weights, shares)
-    low, high, error = _interval(estimate, chance, scatter, len(first), level, target)
-    observed = counts.sum(axis=0)
-    p_value = overall_p(observed, len(second), chance, cells, edges, region, n_simulations, seed)
-    table = _ring_table(edges, observed, len(first), len(second), region, chance, estimate)
-    pairs = _pairs(first, second, cells, edges, table)
-    n_a, n_b = len(first), len(second)
-    total = estimate.total
-    coupled = pairs[pairs["probability"] > 0]
-    coupled_a = np.unique(coupled["index_a"].to_numpy())
-    coupled_b = np.unique(coupled["index_b"].to_numpy())
-    spread = estimate.distances(level)
+    sums = cells.ring_sums(data.b.points_nm, data.edges_nm)
+    scores = excess(sums, chance)
+    observed = sums[0].sum(axis=0)
+    report(progress, "intervals", 0.4)
+    dimension = data.region.dimension
+    extra = position_variance(
+        cells, chance, data.b, data.edges_nm, seed=seed,
+        registration_nm=axis_errors(registration_error_nm, "registration_error_nm", dimension),
+        precision_nm=combined_precision(a, b, data.b.rows, precision_nm, dimension),
+    )  # fmt: skip
+    coupled = scores[:, :-2].sum(axis=0)
+    scatter = scatter_of_scores(rings, cells, chance.weights, _shares(coupled))
+    n_a, n_b = len(data.a), len(data.b)
+    error = FractionError.of(
+        chance, scatter, n_a, n_b, one_each=partners == "one",
+        population=target == "population", extra=extra[0] / n_b**2,
+    )  # fmt: skip
+    total, mean, std = three_numbers(scores)
+    ends = fraction_interval(total / n_b, error, level)
+    further = distance_intervals(scores, level, (extra[1], extra[2]))
+    table = _ring_table(data, observed, coupled, chance)
+    report(progress, "simulations", 0.7)
+    if n_simulations:
+        p_value = overall_p(observed, n_b, chance, n_simulations, seed)
+    else:
+        p_value = float(min(1.0, len(table) * table["p_value"].min()))
+    sizes = (size_a_nm, size_b_nm)
+    pairs = _pairs(data, cells, table, sizes)
+    report(progress, "done", 1.0)
     return SodaResult(
         coupled_fraction_a=total / n_a,
-        coupled_fraction_a_low=low * n_b / n_a,
-        coupled_fraction_a_high=high * n_b / n_a,
+        coupled_fraction_a_low=ends[0] * n_b / n_a,
+        coupled_fraction_a_high=ends[1] * n_b / n_a,
         coupled_fraction_b=total / n_b,
-        coupled_fraction_b_low=low,
-        coupled_fraction_b_high=high,
+        coupled_fraction_b_low=ends[0],
+        coupled_fraction_b_high=ends[1],
         coupled_pairs=total,
-        coupled_pairs_se=error,
-        mean_distance_nm=spread[0],
-        mean_distance_nm_low=spread[1],
-        mean_distance_nm_high=spread[2],
-        std_distance_nm=spread[3],
-        std_distance_nm_low=spread[4],
-        std_distance_nm_high=spread[5],
+        coupled_pairs_se=error.at(total / n_b)[0] * n_b,
+        mean_distance_nm=mean,
+        mean_distance_nm_low=further[0],
+        mean_distance_nm_high=further[1],
+        std_distance_nm=std,
+        std_distance_nm_low=further[2],
+        std_distance_nm_high=further[3],
         p_value=p_value,
         rings=table,
         pairs=pairs,
-        single_a=np.setdiff1d(first.rows, coupled_a),
-        single_b=np.setdiff1d(second.rows, coupled_b),
-        coupled_a=coupled_a,
-        coupled_b=coupled_b,
-        n_a=n_a,
-        n_b=n_b,
-        region=region,
+        **_lists(data, pairs),
+        region=data.region,
         level=level,
         target=target,
-        notes=first.notes + second.notes,
+        notes=notes,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Estimate:
-    """Coupled pairs and their distances, with the share of each point of `b` in them."""
-
-    coupled: FloatArray
-    scores: FloatArray
-    """Columns: pairs, sum of distances, sum of squared distances; shape (n, 3)."""
-
-    @property
-    def total(self) -> float:
-        return float(self.coupled.sum())
-
-    def distances(self, level: float) -> tuple[float, ...]:
-        """Mean and standard deviation of the coupled distances, each with its interval."""
-        from scipy.special import ndtri
-
-        total, sum_, square = self.scores.sum(axis=0)
-        if total <= 0:
-            return (float("nan"),) * 6
-        mean = sum_ / total
-        variance = square / total - mean**2
-        reach = float(ndtri((1 + level) / 2)) * np.sqrt(len(self.scores))
-        centred = self.scores[:, 1] - mean * self.scores[:, 0]
-        error = reach * centred.std() / total
-        if variance <= 0:
-            return mean, mean - error, mean + error, *(float("nan"),) * 3
-        std = float(np.sqrt(variance))
-        bent = self.scores[:, 2] - (variance + mean**2) * self.scores[:, 0] - 2 * mean * centred
-        std_error = reach * bent.std() / total / (2 * std)
-        return mean, mean - error, mean + error, std, max(std - std_error, 0.0), std + std_error
+def _check(
+    level: float, target: str, partners: str, n_simulations: int, legacy: str | None
+) -> None:
+    if not 0 < level < 1:
+        raise ConfigError(f"soda: level between 0 and 1 was expected, found {level}.")
+    if target not in ("sample", "population"):
+        raise ConfigError(f"soda: target 'sample' or 'population' was expected, found {target!r}.")
+    if partners not in ("one", "any"):
+        raise ConfigError(f"soda: partners 'one' or 'any' was expected, found {partners!r}.")
+    if legacy not in (None, "icy"):
+        raise ConfigError(f"soda: legacy None or 'icy' was expected, found {legacy!r}.")
+    if n_simulations < 0:
+        raise ConfigError(f"soda: n_simulations of at least 0 was expected, found {n_simulations}.")
 
 
-def _estimate(
-    counts: FloatArray, distance: FloatArray, square: FloatArray, chance: Chance, rings: Rings
-) -> _Estimate:
-    """Turn the ring counts of each point of `b` into coupled pairs and their distances.
-
-    Chance pairs are spread evenly over the volume of their ring; what the observed pairs of the
-    ring have more or less of distance is the coupled pairs' own.
-    """
-    excess = (counts - chance.mean) @ chance.inverse.T
-    first, second = _ring_moments(rings.edges_nm, rings.points_nm.shape[1])
-    scores = np.column_stack(
-        [
-            excess.sum(axis=1),
-            (distance - first * counts).sum(axis=1) + excess @ first,
-            (square - second * counts).sum(axis=1) + excess @ second,
-        ]
-    )
-    return _Estimate(excess.sum(axis=0), scores)
-
-
-def _ring_moments(edges: FloatArray, dimension: int) -> tuple[FloatArray, FloatArray]:
-    """Mean distance and mean squared distance of points spread evenly in each ring."""
-    d = dimension
-    volume = np.diff(edges**d) / d
-    return np.diff(edges ** (d + 1)) / (d + 1) / volume, np.diff(edges ** (d + 2)) / (
-        d + 2
-    ) / volume
-
-
-def _interval(
-    estimate: _Estimate, chance: Chance, scatter: Scatter, n_a: int, level: float, target: Target
-) -> tuple[float, float, float]:
-    """Ends of the interval of the coupled fraction of `b`, and the standard error of the pairs.
-
-    The variance depends on the fraction itself: the ends are the fractions from which the found
-    one is just so far away as the level allows (a score interval).
-    """
-    from scipy.special import ndtri
-
-    n_b = len(estimate.scores)
-    found = estimate.total / n_b
-    background = float(chance.weights @ chance.covariance @ chance.weights)
-
-    def error(fraction: float) -> float:
-        share = min(max(fraction, 0.0), 1.0)
-        free = max(1 - share * n_b / n_a, 0.0)
-        own = scatter.within + free * scatter.between
-        variance = (1 - share) * background + share * own
-        if target == "population":
-            variance += share * (1 - share)
-        return float(np.sqrt(max(variance, 0.0) / n_b))
-
-    reach = float(ndtri((1 + level) / 2))
-    ends = []
-    for sign in (-1.0, 1.0):
-        end = found
-        for _ in range(60):
-            end = (end + found + sign * reach * error(end)) / 2
-        ends.append(end)
-    return ends[0], ends[1], error(found) * n_b
+def _shares(coupled: FloatArray) -> FloatArray:
+    shares = np.maximum(coupled, 0.0)
+    total = shares.sum()
+    return shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
 
 
 def _ring_table(
-    edges: FloatArray,
-    observed: FloatArray,
-    n_a: int,
-    n_b: int,
-    region: Region,
-    chance: Chance,
-    estimate: _Estimate,
+    data: Channels, observed: FloatArray, coupled: FloatArray, chance: Chance
 ) -> pd.DataFrame:
-    coupled = np.maximum(estimate.coupled, 0.0)
-    free = max(n_b - coupled.sum(), 0.0)
+    n_a, n_b = len(data.a), len(data.b)
+    certain = np.maximum(coupled, 0.0)
+    free = max(n_b - certain.sum(), 0.0)
     covariance = free * chance.covariance
-    covariance = covariance + np.einsum("l,lkm->km", coupled, chance.partner_covariance)
+    covariance = covariance + np.einsum("l,lkm->km", certain, chance.partner_covariance)
     variance = np.einsum("ik,kl,il->i", chance.inverse, covariance, chance.inverse)
-    expected = n_b * chance.mean
+    expected = n_b * chance.mean[0]
     p_values = ring_p(observed, expected, n_b * np.diag(chance.covariance))
-    scale = region.size / (n_a * n_b)
+    scale = data.region.size / (n_a * n_b)
     return pd.DataFrame(
         {
-            "low_nm": edges[:-1],
-            "high_nm": edges[1:],
+            "low_nm": data.edges_nm[:-1],
+            "high_nm": data.edges_nm[1:],
             "observed": observed.astype(np.int64),
             "expected": expected,
             "g": observed * scale,
             "g_expected": expected * scale,
-            "coupled_pairs": estimate.coupled,
+            "coupled_pairs": coupled,
             "coupled_pairs_se": np.sqrt(np.maximum(variance, 0.0)),
             "p_value": p_values,
             "significant": holm(p_values),
@@ -235,44 +238,37 @@ def _ring_table(
 
 
 def _pairs(
-    first: Pattern, second: Pattern, cells: Cells, edges: FloatArray, table: pd.DataFrame
+    data: Channels, cells: Cells, table: pd.DataFrame, sizes: tuple[Any, Any]
 ) -> pd.DataFrame:
     """All pairs within the largest radius, with the coupled share of their ring."""
-    index_a, index_b, distance = cells.pairs(second.points_nm)
+    index_a, index_b, distance = cells.pairs(data.b.points_nm)
     observed = np.maximum(table["observed"].to_numpy(), 1)
     share = np.clip(table["coupled_pairs"].to_numpy() / observed, 0.0, 1.0)
     share = np.where(table["significant"].to_numpy(), share, 0.0)
-    ring = np.clip(np.searchsorted(edges, distance, side="right") - 1, 0, len(share) - 1)
-    return pd.DataFrame(
+    ring = np.searchsorted(data.edges_nm, distance, side="right") - 1
+    result = pd.DataFrame(
         {
-            "index_a": first.rows[index_a],
-            "index_b": second.rows[index_b],
+            "index_a": data.a.rows[index_a],
+            "index_b": data.b.rows[index_b],
             "distance_nm": distance,
-            "probability": share[ring],
+            "probability": share[np.clip(ring, 0, len(share) - 1)],
         }
     )
+    if sizes[0] is not None or sizes[1] is not None:
+        gap = distance.copy()
+        for size, rows in ((sizes[0], result["index_a"]), (sizes[1], result["index_b"])):
+            radii = np.asarray(0.0 if size is None else size, dtype=np.float64)
+            gap -= radii if radii.ndim == 0 else radii[rows.to_numpy()]
+        result["gap_nm"] = gap
+    return result
 
 
-def _edges(radii_nm: npt.ArrayLike) -> FloatArray:
-    radii = checked_radii(radii_nm)
-    edges = radii if radii[0] == 0 else np.concatenate([[0.0], radii])
-    if len(edges) < 2:
-        raise ConfigError("soda: radii_nm needs at least one radius above 0.")
-    return edges
-
-
-def _check(first: Pattern, second: Pattern, edges: FloatArray, level: float) -> None:
-    if not 0 < level < 1:
-        raise ConfigError(f"soda: level between 0 and 1 was expected, found {level}.")
-    size = first.region.bounds_nm[1] - first.region.bounds_nm[0]
-    if edges[-1] >= size.max():
-        raise ConfigError(
-            f"soda: the largest radius, {edges[-1]:g} nm, reaches across the whole region, whose "
-            f"longest side is {size.max():g} nm; use smaller radii_nm or a larger region."
-        )
-    for name, points in (("a", first), ("b", second)):
-        if (points.points_nm == points.points_nm[0]).all():
-            raise GeometryError(
-                f"soda: all {len(points)} points of {name} inside the region are at one place; "
-                "two points apart are needed."
-            )
+def _lists(data: Channels, pairs: pd.DataFrame) -> dict[str, Any]:
+    certain = pairs["probability"].to_numpy() > 0
+    result: dict[str, Any] = {}
+    for side, points in (("a", data.a), ("b", data.b)):
+        found = np.unique(pairs[f"index_{side}"].to_numpy()[certain])
+        result[f"coupled_{side}"] = found
+        result[f"single_{side}"] = np.setdiff1d(points.rows, found)
+        result[f"n_{side}"] = len(points)
+    return result

@@ -103,8 +103,10 @@ def _runs(x, y, z, low, side, shape, start, runs):  # type: ignore[no-untyped-de
     z_last = min(iz + 1, shape[2] - 1)
     if z_first > z_last:
         return 0
-    for jx in range(max(ix - 1, 0), min(ix + 2, shape[0])):
-        for jy in range(max(iy - 1, 0), min(iy + 2, shape[1])):
+    for jx in range(ix - 1, ix + 2):
+        for jy in range(iy - 1, iy + 2):
+            if jx < 0 or jy < 0 or jx >= shape[0] or jy >= shape[1]:
+                continue
             row = (jx * shape[1] + jy) * shape[2]
             first = start[row + z_first]
             last = start[row + z_last + 1]

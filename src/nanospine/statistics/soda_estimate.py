@@ -10,7 +10,8 @@ A point of `b` has a vector s of how many points of `a` lie in each ring around 
 
 With N the sum of s over the n points of `b`, E(N - n mu) = A C with A_kl = delta_kl + O_kl - mu_k,
 and C = A^-1 (N - n mu) has no bias. The share of one point is its score z = 1'A^-1(s - mu), which
-is 0 on average for a point anywhere and 1 for one that is coupled.
+is 0 on average for a point anywhere and 1 for one that is coupled. The sums of distances go the
+same way: what chance and other partners add to them is known ring by ring and taken off.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError
 from nanospine.statistics.soda_cells import Cells
-from nanospine.statistics.soda_window import Rings
+from nanospine.statistics.soda_window import Chunk, Rings
 
-__all__ = ["Chance", "Scatter", "meet_by_chance", "scatter_of_scores"]
+__all__ = ["Chance", "Scatter", "excess", "meet_by_chance", "scatter_of_scores"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _WORST_CONDITION = 1e8
+# Places that are kept for simulations.
+_POOL = 600_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,98 +40,167 @@ class Chance:
 
     Attributes
     ----------
-    mean : ndarray, shape (m,)
-        Points of `a` in each ring around a point anywhere (mu).
+    mean : ndarray, shape (3, m)
+        Points of `a` in each ring around a point anywhere (mu), and the sums of their distances
+        and squared distances.
+    overlap : ndarray, shape (3, m, m)
+        The same of the *other* points of `a` in ring k around a partner in ring l, [., k, l].
     covariance : ndarray, shape (m, m)
         Of the ring counts of a point anywhere.
-    overlap : ndarray, shape (m, m)
-        Other points of `a` in ring k around a partner in ring l (O).
     partner_covariance : ndarray, shape (m, m, m)
-        Covariance of these counts for a partner in ring l, first axis l.
+        Covariance of the counts for a partner in ring l, first axis l.
     inverse : ndarray, shape (m, m)
         Of the centred overlap matrix.
+    pool, pool_weight : ndarray, shapes (p, m), (p,)
+        Ring counts of places that have points of `a` around them, and the probability of each for
+        a point anywhere; with what is missing to 1 it has none around it.
     """
 
     mean: FloatArray
-    covariance: FloatArray
     overlap: FloatArray
+    covariance: FloatArray
     partner_covariance: FloatArray
     inverse: FloatArray
+    pool: npt.NDArray[np.int32]
+    pool_weight: FloatArray
 
     @property
     def weights(self) -> FloatArray:
         """Weight of a count in each ring in the number of coupled pairs, shape (m,)."""
         return np.asarray(self.inverse.sum(axis=0))
 
+    def moments(self) -> tuple[float, float]:
+        """Variance and third central moment of the score of a point anywhere."""
+        weights = self.weights
+        level = -float(weights @ self.mean[0])
+        score = self.pool @ weights + level
+        third = float(self.pool_weight @ (score**3 - level**3)) + level**3
+        return max(float(weights @ self.covariance @ weights), 0.0), third
+
 
 @dataclass(frozen=True)
 class Scatter:
-    """Variance of the score of one coupled point of `b`, by where it comes from."""
+    """Central moments of the score of one coupled point of `b`, by where they come from."""
 
     within: float
-    """Where in the ring the partner stands, and which ring goes to which point of `a`."""
+    """Variance by where in the ring the partner stands, and which ring goes to which point."""
     between: float
-    """Which points of `a` have a partner."""
+    """Variance by which points of `a` have a partner."""
+    third: float
+    """Third moment within the rings."""
+
+
+class _Sums:
+    """What is summed over all places, chunk by chunk."""
+
+    def __init__(self, m: int, keep: float, rng: np.random.Generator) -> None:
+        self.open = np.zeros(m)
+        self.alone = np.zeros((3, m))
+        self.partner = np.zeros((3, m, m))
+        self.weighted = np.zeros((m, m))
+        self.second = np.zeros((m, m, m))
+        self.pool: list[npt.NDArray[np.int32]] = []
+        self.pool_weight: list[FloatArray] = []
+        self._keep, self._rng = keep, rng
+
+    def add(self, chunk: Chunk) -> None:
+        weight, m = chunk.weight, len(self.open)
+        self.open += chunk.inside.any(axis=2).sum(axis=0)
+        for power in range(3):
+            radius = (weight * chunk.radius**power).sum(axis=2)
+            self.alone[power] += (chunk.volumes * radius).sum(axis=0)
+        for power, others in enumerate((chunk.others, chunk.distance, chunk.square)):
+            if others is not None:
+                mean = np.matmul(weight[:, :, None, :], others)[:, :, 0]
+                self.partner[power] += mean.sum(axis=0)
+                if power == 0:
+                    self.weighted += np.einsum("xl,xlk->lk", chunk.volumes, mean)
+        for ring in range(m):
+            flat = chunk.others[:, ring].reshape(-1, m)
+            self.second[ring] += (flat * weight[:, ring].reshape(-1, 1)).T @ flat
+        self._keep_some(chunk, weight)
+
+    def _keep_some(self, chunk: Chunk, weight: FloatArray) -> None:
+        """A place with s points of `a` around it is met from each of them: weigh it by 1 / s."""
+        m = len(self.open)
+        counts = chunk.others + np.eye(m)[:, None, :]
+        share = weight * chunk.volumes[:, :, None] / counts.sum(axis=3)
+        chosen = share > 0
+        if self._keep < 1:
+            chosen &= self._rng.random(share.shape) < self._keep
+        self.pool.append(counts[chosen].astype(np.int32))
+        self.pool_weight.append(share[chosen] / min(self._keep, 1.0))
 
 
 def meet_by_chance(rings: Rings, cells: Cells) -> Chance:
     """Go through the rings of all points of `a` and sum what partners there would meet."""
     m = len(rings.edges_nm) - 1
     size = rings.region.size
-    volume, open_ = np.zeros(m), np.zeros(m)
-    first, weighted = np.zeros((m, m)), np.zeros((m, m))
-    second = np.zeros((m, m, m))
-    for volumes, inside, others in rings.chunks(cells):
-        share = inside.sum(axis=2)
-        weight = inside / np.maximum(share, 1)[:, :, None]
-        mean = np.einsum("xlj,xljk->xlk", weight, others)
-        volume += volumes.sum(axis=0)
-        open_ += (share > 0).sum(axis=0)
-        first += mean.sum(axis=0)
-        weighted += np.einsum("xl,xlk->lk", volumes, mean)
-        for ring in range(m):
-            flat = others[:, ring].reshape(-1, m)
-            second[ring] += (flat * weight[:, ring].reshape(-1, 1)).T @ flat
-    if (open_ == 0).any():
-        nearest = rings.edges_nm[:-1][open_ == 0].min()
+    keep = _POOL / (len(rings.points_nm) * m * rings.n_places)
+    sums = _Sums(m, keep, np.random.default_rng([rings.seed, 2]))
+    for chunk in rings.chunks(cells):
+        sums.add(chunk)
+    if (sums.open == 0).any():
+        nearest = rings.edges_nm[:-1][sums.open == 0].min()
         raise GeometryError(
-            f"soda: no place in the region is farther than {nearest:g} nm from every point of the "
-            "first channel; radii_nm reaches beyond the window. Use smaller radii."
+            f"soda: no place in the region is farther than {nearest:g} nm from any point of the "
+            "first channel: radii_nm reaches beyond the window; use smaller radii."
         )
-    mean = volume / size
-    overlap = (first / open_[:, None]).T
-    second /= open_[:, None, None]
-    partner = second - np.einsum("kl,ml->lkm", overlap, overlap)
-    moment = (np.diag(volume) + (weighted + weighted.T) / 2) / size
-    matrix = np.eye(m) + overlap - mean[:, None]
+    mean = sums.alone / size
+    overlap = np.swapaxes(sums.partner / sums.open[:, None], 1, 2)
+    second = sums.second / sums.open[:, None, None]
+    partner = second - np.einsum("kl,ml->lkm", overlap[0], overlap[0])
+    moment = (np.diag(sums.alone[0]) + (sums.weighted + sums.weighted.T) / 2) / size
+    matrix = np.eye(m) + overlap[0] - mean[0][:, None]
     if np.linalg.cond(matrix) > _WORST_CONDITION:
         raise GeometryError(
-            "soda: coupled and chance pairs cannot be told apart in this window: its rings cover "
-            "it whole, or all points of the first channel are alike. Use smaller radii."
+            "soda: coupled and chance pairs cannot be told apart: the rings around the points of "
+            "the first channel cover the window; use smaller radii_nm."
         )
-    covariance = moment - np.outer(mean, mean)
-    return Chance(mean, covariance, overlap, partner, np.linalg.inv(matrix))
+    covariance = moment - np.outer(mean[0], mean[0])
+    inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    pool, weight = np.concatenate(sums.pool), np.concatenate(sums.pool_weight) / size
+    return Chance(mean, overlap, covariance, partner, inverse, pool, weight)
+
+
+def excess(sums: tuple[FloatArray, FloatArray, FloatArray], chance: Chance) -> FloatArray:
+    """Turn the sums in the rings of each point of `b` into what is coupled.
+
+    Returns
+    -------
+    ndarray, shape (n, m + 2)
+        Coupled pairs in each ring, and the sums of the coupled distances and squared distances.
+    """
+    coupled = (sums[0] - chance.mean[0]) @ chance.inverse.T
+    total = coupled.sum(axis=1)
+    further = [
+        sums[power].sum(axis=1)
+        - coupled @ chance.overlap[power].sum(axis=0)
+        - (1 - total) * chance.mean[power].sum()
+        for power in (1, 2)
+    ]
+    return np.column_stack([coupled, *further])
 
 
 def scatter_of_scores(
     rings: Rings, cells: Cells, weights: FloatArray, shares: FloatArray
 ) -> Scatter:
-    """Give the variance of the score of a coupled point whose ring is drawn with `shares`."""
+    """Give the moments of the score of a coupled point whose ring is drawn with `shares`."""
     n = len(rings.points_nm)
-    within, each, row_sum, row_square = 0.0, 0.0, 0.0, 0.0
-    for _, inside, others in rings.chunks(cells):
-        share = inside.sum(axis=2)
-        weight = inside / np.maximum(share, 1)[:, :, None]
-        score = others @ weights
-        mean = (weight * score).sum(axis=2)
-        spread = (weight * (score - mean[:, :, None]) ** 2).sum(axis=2)
-        spread *= share / np.maximum(share - 1, 1)
+    within, third, row_sum, row_square = 0.0, 0.0, 0.0, 0.0
+    for chunk in rings.chunks(cells, distances=False):
+        share = chunk.inside.sum(axis=2)
+        score = chunk.others @ weights
+        mean = (chunk.weight * score).sum(axis=2)
+        apart = score - mean[:, :, None]
+        spread = (chunk.weight * apart**2).sum(axis=2) * share / np.maximum(share - 1, 1)
         chance = shares * (share > 0)
         chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
-        within += float((chance * spread).sum())
         row = (chance * (mean + weights)).sum(axis=1)
-        each += float((chance * (mean + weights - row[:, None]) ** 2).sum())
+        other_ring = (mean + weights - row[:, None]) ** 2
+        within += float((chance * (spread + other_ring)).sum())
+        third += float((chance * (chunk.weight * apart**3).sum(axis=2)).sum())
         row_sum += float(row.sum())
         row_square += float((row**2).sum())
     between = row_square / n - (row_sum / n) ** 2
-    return Scatter((within + each) / n, max(between, 0.0))
+    return Scatter(within / n, max(between, 0.0), third / n)

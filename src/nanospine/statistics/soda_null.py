@@ -6,65 +6,51 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from nanospine.core.region import Region
-from nanospine.statistics.soda_cells import Cells
 from nanospine.statistics.soda_estimate import Chance
 
 __all__ = ["holm", "overall_p", "ring_p"]
 
 FloatArray = npt.NDArray[np.float64]
 
-# Points anywhere in the window, of which the simulations draw.
-_POOL_LEAST, _POOL_MOST = 50_000, 1_000_000
-# Rows drawn at a time.
-_DRAWS = 4_000_000
+# Places of equal probability of which the simulations draw.
+_POOL = 200_000
 
 
-def overall_p(
-    observed: FloatArray,
-    n: int,
-    chance: Chance,
-    cells: Cells,
-    edges_nm: FloatArray,
-    region: Region,
-    n_simulations: int,
-    seed: int,
-) -> float:
+def overall_p(observed: FloatArray, n: int, chance: Chance, n_simulations: int, seed: int) -> float:
     """Rank the largest standardised excess (each ring, all rings) among simulations.
 
-    A simulation draws `n` points out of a pool of points anywhere in the window; the pool's mean is
-    put right, so that what is left of the pool is the shape of the distribution.
+    A simulation puts `n` points anywhere in the window: how many of them meet points of `a` is
+    binomial, and what these meet is drawn out of the pool of places around the points of `a`.
     """
     rng = np.random.default_rng([seed, 1])
-    size = int(np.clip(4 * n, _POOL_LEAST, _POOL_MOST))
-    places = region.sample_nm(size, rng)
-    pool = cells.ring_counts(places, edges_nm).astype(np.float64)
-    draws = _draw(pool, n, n_simulations, rng)
-    draws += n * (chance.mean - pool.mean(axis=0))
+    hit = min(float(chance.pool_weight.sum()), 1.0)
+    cumulated = np.cumsum(chance.pool_weight)
+    even = (np.arange(_POOL) + rng.random()) / _POOL * cumulated[-1]
+    pool = chance.pool[np.minimum(np.searchsorted(cumulated, even), len(cumulated) - 1)]
+    draws = _draw(np.ascontiguousarray(pool), rng.binomial(n, hit, n_simulations), rng)
+    draws += n * (chance.mean[0] - hit * pool.mean(axis=0))
     every = np.vstack([chance.inverse, chance.weights])
     spread = np.sqrt(np.maximum(np.einsum("ik,kl,il->i", every, chance.covariance, every), 1e-300))
-    simulated = ((draws - n * chance.mean) @ every.T / spread).max(axis=1)
-    found = ((observed - n * chance.mean) @ every.T / spread).max()
+    simulated = ((draws - n * chance.mean[0]) @ every.T / spread).max(axis=1)
+    found = ((observed - n * chance.mean[0]) @ every.T / spread).max()
     return float((1 + (simulated >= found - 1e-9).sum()) / (n_simulations + 1))
 
 
-def _draw(pool: FloatArray, n: int, n_simulations: int, rng: np.random.Generator) -> FloatArray:
-    """Sum `n` rows of the pool, drawn with replacement, for each simulation."""
-    result = np.zeros((n_simulations, pool.shape[1]))
-    step = max(1, _DRAWS // n)
-    for first in range(0, n_simulations, step):
-        part = result[first : first + step]
-        rows = rng.integers(0, len(pool), (len(part), n), dtype=np.int32)
-        _gather(pool, rows, part)
+def _draw(
+    pool: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64], rng: np.random.Generator
+) -> FloatArray:
+    """Sum `sizes[i]` rows of the pool, drawn with replacement, for each simulation i."""
+    result = np.zeros((len(sizes), pool.shape[1]))
+    for i, size in enumerate(sizes):
+        _gather(pool, rng.integers(0, len(pool), size, dtype=np.int32), result[i])
     return result
 
 
 @njit(cache=True, nogil=True)
 def _gather(pool, rows, result):  # type: ignore[no-untyped-def]
     for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            for k in range(pool.shape[1]):
-                result[i, k] += pool[rows[i, j], k]
+        for k in range(pool.shape[1]):
+            result[k] += pool[rows[i], k]
 
 
 def ring_p(observed: FloatArray, expected: FloatArray, variance: FloatArray) -> FloatArray:

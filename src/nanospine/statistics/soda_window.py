@@ -18,18 +18,42 @@ import numpy.typing as npt
 from nanospine.core.region import Box, Region
 from nanospine.statistics.soda_cells import Cells
 
-__all__ = ["Rings", "ball_in_box", "disc_in_rectangle"]
+__all__ = ["Chunk", "Rings", "ball_in_box", "disc_in_rectangle"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 # Places sampled in the rings of all points together, and in one ring of one point.
-_PLACES = 600_000
+_PLACES = 300_000
 _LEAST, _MOST = 4, 256
 _CHUNK_PLACES = 200_000
 # Irrational steps of the lattice: the plastic number's powers spread points evenly in 3-D.
 _STEPS = np.array([0.8191725133961645, 0.6710436067037893, 0.5497004779019703])
 _GAUSS = np.polynomial.legendre.leggauss(12)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Places in the rings of c points, and the other points of the pattern around these places."""
+
+    volumes: FloatArray
+    """Of each ring inside the region, shape (c, m)."""
+    inside: BoolArray
+    """Whether a place lies in the region, shape (c, m, j)."""
+    radius: FloatArray
+    """Distance of each place to its point, shape (c, m, j)."""
+    others: FloatArray
+    """Other points in each ring around the place, shape (c, m, j, m)."""
+    distance: FloatArray | None
+    """Their distances, summed, the same shape."""
+    square: FloatArray | None
+    """Their squared distances, summed."""
+
+    @property
+    def weight(self) -> FloatArray:
+        """1 over the places of a ring that are inside, 0 for those outside, shape (c, m, j)."""
+        share = np.maximum(self.inside.sum(axis=2, keepdims=True), 1)
+        return np.asarray(self.inside / share, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +90,8 @@ class Rings:
         cells = len(self.points_nm) * (len(self.edges_nm) - 1)
         return int(np.clip(round(_PLACES / cells), _LEAST, _MOST))
 
-    def chunks(self, cells: Cells) -> Iterator[tuple[FloatArray, BoolArray, FloatArray]]:
-        """Give, for some points at a time, what partners placed in their rings would meet.
-
-        Yields
-        ------
-        volumes : ndarray, shape (c, m)
-            Of each ring inside the region.
-        inside : ndarray of bool, shape (c, m, j)
-            Whether a place lies in the region.
-        others : ndarray, shape (c, m, j, m)
-            Points of the pattern in each ring around the place, the point itself not counted.
-        """
+    def chunks(self, cells: Cells, *, distances: bool = True) -> Iterator[Chunk]:
+        """Go through the points, some at a time, and sample what partners would meet."""
         n, dimension = self.points_nm.shape
         m, j = len(self.edges_nm) - 1, self.n_places
         depth = self.region.distance_to_boundary_nm(self.points_nm)
@@ -87,15 +101,27 @@ class Rings:
         for first in range(0, n, step):
             rows = slice(first, min(first + step, n))
             rng = np.random.default_rng([self.seed, first])
-            places = self.points_nm[rows, None, None, :] + self._offsets(rows, j, rng)
+            offsets = self._offsets(rows, j, rng)
+            radius = np.sqrt((offsets**2).sum(axis=-1))
+            places = self.points_nm[rows, None, None, :] + offsets
             inside = np.ones(places.shape[:3], dtype=bool)
             edge = near[rows]
             if edge.any():
                 found = self.region.contains(places[edge].reshape(-1, dimension))
                 inside[edge] = found.reshape(-1, m, j)
-            counts = cells.ring_counts(places.reshape(-1, dimension), self.edges_nm)
-            others = counts.reshape(*inside.shape, m) - own
-            yield self._volumes(rows, near[rows], inside), inside, others
+            flat = places.reshape(-1, dimension)
+            shape = (*inside.shape, m)
+            volumes = self._volumes(rows, edge, inside)
+            if not distances:
+                others = cells.ring_counts(flat, self.edges_nm).reshape(shape) - own
+                yield Chunk(volumes, inside, radius, others, None, None)
+                continue
+            sums = [item.reshape(shape) for item in cells.ring_sums(flat, self.edges_nm)]
+            away = radius[..., None]
+            yield Chunk(
+                volumes, inside, radius,
+                sums[0] - own, sums[1] - own * away, sums[2] - own * away**2,
+            )  # fmt: skip
 
     def _offsets(self, rows: slice, j: int, rng: np.random.Generator) -> FloatArray:
         """Draw a shifted lattice in every ring of every point, shape (c, m, j, d)."""

@@ -1,0 +1,108 @@
+"""Intervals of what SODA estimates: the coupled fraction, the distance and its spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nanospine.statistics.soda_estimate import Chance, Scatter
+
+__all__ = ["FractionError", "distance_intervals", "fraction_interval", "three_numbers"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FractionError:
+    """How the estimated coupled fraction of `b` scatters, as a function of the true one.
+
+    The score of a point anywhere has variance and third moment of `background`; that of a coupled
+    one those of `scatter`. What depends on *which* points of `a` have partners shrinks as all of
+    them have one (each has at most one), unless `partners` is "any".
+    """
+
+    background: tuple[float, float]
+    scatter: Scatter
+    n_a: int
+    n_b: int
+    one_each: bool
+    population: bool
+    extra: float = 0.0
+
+    @classmethod
+    def of(
+        cls, chance: Chance, scatter: Scatter, n_a: int, n_b: int, *, one_each: bool,
+        population: bool, extra: float,
+    ) -> FractionError:  # fmt: skip
+        """Take the moments of the background from `chance`."""
+        return cls(chance.moments(), scatter, n_a, n_b, one_each, population, extra)
+
+    def at(self, fraction: float) -> tuple[float, float]:
+        """Give standard error and skewness of the estimate at a true fraction."""
+        share = min(max(fraction, 0.0), 1.0)
+        free = max(1 - share * self.n_b / self.n_a, 0.0) if self.one_each else 1.0
+        own = self.scatter.within + free * self.scatter.between
+        variance = (1 - share) * self.background[0] + share * own
+        third = (1 - share) * self.background[1] + share * self.scatter.third
+        if self.population:
+            variance += share * (1 - share)
+            third += share * (1 - share) * (1 - 2 * share)
+        variance = max(variance / self.n_b + self.extra, 1e-300)
+        return float(np.sqrt(variance)), float(third / self.n_b**2 / variance**1.5)
+
+
+def fraction_interval(found: float, error: FractionError, level: float) -> tuple[float, float]:
+    """Ends from which the found fraction is just as far away as the level allows.
+
+    A score interval: error and skewness are those at the end itself, quantiles by the first term
+    of Cornish and Fisher.
+    """
+    from scipy.special import ndtri
+
+    reach = float(ndtri((1 + level) / 2))
+    ends = []
+    for sign in (1.0, -1.0):
+        end = found
+        for _ in range(60):
+            spread, skew = error.at(end)
+            bent = sign * reach + np.clip(skew, -1.5, 1.5) * (reach**2 - 1) / 6
+            end = (end + found - bent * spread) / 2
+        ends.append(end)
+    return ends[0], ends[1]
+
+
+def three_numbers(scores: FloatArray) -> tuple[float, float, float]:
+    """Give coupled pairs, mean and standard deviation of their distance, NaN where none is."""
+    total, first, second = scores[:, :-2].sum(), scores[:, -2].sum(), scores[:, -1].sum()
+    if total <= 0:
+        return float(total), float("nan"), float("nan")
+    mean = first / total
+    variance = second / total - mean**2
+    return float(total), float(mean), float(np.sqrt(variance)) if variance > 0 else float("nan")
+
+
+def distance_intervals(
+    scores: FloatArray, level: float, extra: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """Ends for the mean and for the standard deviation of the coupled distance.
+
+    The points of `b` are taken as independent; the ratio of sums by its linear expansion. `extra`
+    are variances that come on top.
+    """
+    from scipy.special import ndtri
+
+    total, mean, std = three_numbers(scores)
+    if not np.isfinite(mean):
+        return (float("nan"),) * 4
+    reach = float(ndtri((1 + level) / 2))
+    pairs = scores[:, :-2].sum(axis=1)
+    centred = scores[:, -2] - mean * pairs
+    error = reach * np.sqrt(len(scores) * centred.var() / total**2 + extra[0])
+    if not np.isfinite(std):
+        return mean - error, mean + error, float("nan"), float("nan")
+    bent = scores[:, -1] - (std**2 + mean**2) * pairs - 2 * mean * centred
+    variance = len(scores) * bent.var() / total**2 / (2 * std) ** 2 + extra[1]
+    std_error = reach * np.sqrt(variance)
+    return mean - error, mean + error, max(std - std_error, 0.0), std + std_error
