@@ -77,6 +77,11 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.statistics.envelope_result import DeviationTest as DeviationTest
+    from nanospine.statistics.envelope_result import EnvelopeTest as EnvelopeTest
+    from nanospine.statistics.envelopes import dclf_test as dclf_test
+    from nanospine.statistics.envelopes import mad_test as mad_test
+    from nanospine.statistics.envelopes import simulation_envelope as simulation_envelope
     from nanospine.statistics.nearest import NearestDistances as NearestDistances
     from nanospine.statistics.nearest import empty_space_f as empty_space_f
     from nanospine.statistics.nearest import j_function as j_function
@@ -188,6 +193,11 @@ _WHERE = {
     "RandomShift": "nanospine.statistics.randomisation",
     "ShiftedClusters": "nanospine.statistics.randomisation",
     "null_patterns": "nanospine.statistics.randomisation",
+    "dclf_test": "nanospine.statistics.envelopes",
+    "mad_test": "nanospine.statistics.envelopes",
+    "simulation_envelope": "nanospine.statistics.envelopes",
+    "DeviationTest": "nanospine.statistics.envelope_result",
+    "EnvelopeTest": "nanospine.statistics.envelope_result",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",
