@@ -22,6 +22,21 @@ _NM_PER = {"nm": 1.0, "um": 1e3, "mm": 1e6, "m": 1e9}
 _MESH_SUFFIXES = (".ply", ".off", ".obj", ".stl", ".glb")
 
 
+class Layout(StrEnum):
+    """Whose training data volumes are."""
+
+    nnunet = "nnunet"
+    deepd3 = "deepd3"
+    coco = "coco"
+
+
+class VolumeImage(StrEnum):
+    """What the volumes show."""
+
+    counts = "counts"
+    filled = "filled"
+
+
 class MeshUnit(StrEnum):
     """Unit of the vertices of a mesh; mesh files do not say it."""
 
@@ -80,12 +95,36 @@ def simulate(
     truth: Annotated[
         Path | None, typer.Option("--truth", help="CSV file for the true sizes of the spines.")
     ] = None,
+    volumes: Annotated[
+        int | None,
+        typer.Option(
+            "--volumes",
+            min=1,
+            help="Write so many dendrites as image and label volumes into the folder OUT instead, "
+            "to train a model with.",
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout, typer.Option("--layout", help="Of the volumes: whose training data they are.")
+    ] = Layout.nnunet,
+    voxel_nm: Annotated[
+        str, typer.Option("--voxel-nm", help="Of the volumes: an edge, or z,y,x.")
+    ] = "40",
+    image: Annotated[
+        VolumeImage,
+        typer.Option("--image", help="Of the volumes: counts of localizations, or a filled dye."),
+    ] = VolumeImage.counts,
     seed: Annotated[int, typer.Option("--seed", help="Everything drawn is drawn from it.")] = 0,
 ) -> None:
     """Simulate localizations of a dendrite, or of a mesh such as one from electron microscopy."""
     from nanospine.io.registry import write
     from nanospine.simulate.labelling import localize
 
+    if volumes is not None:
+        if mesh is not None or truth is not None:
+            raise typer.BadParameter("--volumes goes with neither --mesh nor --truth")
+        _volumes(out, volumes, layout, _edges(voxel_nm), image, length_nm, seed)
+        return
     if truth is not None and mesh is not None:
         raise typer.BadParameter("a mesh brings no truth: --truth goes with a simulated dendrite")
     shape: Any = _dendrite(length_nm, types, seed) if mesh is None else _mesh(mesh, mesh_unit)
@@ -110,6 +149,45 @@ def simulate(
             shape.truth.spines.to_csv(temporary, index=False, lineterminator="\n")
     extent = " x ".join(f"{item / 1000:.4g}" for item in np.ptp(locs.xyz_nm, axis=0))
     say(f"{len(locs)} localizations over {extent} µm written to {out}")
+
+
+def _volumes(
+    out: Path,
+    count: int,
+    layout: Layout,
+    voxel_nm: tuple[float, float, float],
+    image: VolumeImage,
+    length_nm: float,
+    seed: int,
+) -> None:
+    from nanospine.output.training_layouts import write_training_volumes
+
+    table = write_training_volumes(
+        out,
+        count,
+        layout=layout.value,
+        mode=image.value,
+        voxel_nm=voxel_nm,
+        length_nm=length_nm,
+        seed=seed,
+        progress=lambda done: say(f"{done} of {count} volumes"),
+    )
+    say(f"{count} volumes with {table['n_spines'].sum()} spines written to {out} ({layout.value})")
+
+
+def _edges(text: str) -> tuple[float, float, float]:
+    """Read an edge length, or three."""
+    try:
+        values = [float(item) for item in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        values *= 3
+    if len(values) != 3 or not all(0 < value < 1e6 for value in values):
+        raise typer.BadParameter(
+            f"--voxel-nm: one positive number or three (z,y,x) were expected, found {text!r}"
+        )
+    return values[0], values[1], values[2]
 
 
 def _dendrite(length_nm: float, types: str | None, seed: int) -> Any:

@@ -105,7 +105,7 @@ def simulated_pair(
     *,
     mode: str = "counts",
     length_nm: float = 5000.0,
-    voxel_nm: float = 40.0,
+    voxel_nm: float | tuple[float, float, float] = 40.0,
     shape: Shape | None = None,
     label: str = "membrane",
     density_per_um2: float | None = None,
@@ -120,8 +120,10 @@ def simulated_pair(
     mode : str
         `counts` of localizations on the label, or `filled`: the volume as a cytosolic dye and a
         light microscope would show it (blurred by `psf_nm`, with Poisson noise).
-    length_nm, voxel_nm : float
-        Of the dendrite and of the voxels.
+    length_nm : float
+        Of the dendrite.
+    voxel_nm : float or tuple of float
+        Edge of the voxels, or z, y, x.
     shape : Shape, optional
         Taken instead of a random dendrite.
     label : str
@@ -157,12 +159,12 @@ def simulated_pair(
         )
     low, high = shape.bounds_nm
     low, high = low - _MARGIN_NM, high + _MARGIN_NM
-    size = np.maximum(np.ceil((high - low) / voxel_nm).astype(int), 8)[::-1]
-    origin = low[::-1] + voxel_nm / 2
-    empty = VoxelGrid(np.zeros(tuple(size), dtype=np.float32), np.full(3, voxel_nm), origin)
+    voxel = np.broadcast_to(np.asarray(voxel_nm, dtype=np.float64), (3,))
+    size = np.maximum(np.ceil((high - low)[::-1] / voxel).astype(int), 8)
+    empty = VoxelGrid(np.zeros(tuple(size), dtype=np.float32), voxel, low[::-1] + voxel / 2)
     labels = truth_labels(shape, empty)
     if mode == "filled":
-        signal = ndimage.gaussian_filter((labels > 0).astype(np.float64), psf_nm / voxel_nm)
+        signal = ndimage.gaussian_filter((labels > 0).astype(np.float64), psf_nm / voxel)
         counts = draw.poisson(2.0 + 100.0 * signal).astype(np.float32)
     else:
         # The mesh alone: with the shape the truth of every spine would be measured as well.
