@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from nanospine.core.errors import GeometryError
 
-__all__ = ["VoxelGrid"]
+__all__ = ["LabelGrid", "VoxelGrid"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,3 +84,74 @@ class VoxelGrid:
                 f"VoxelGrid: data of shape {self.data.shape} was expected, found {data.shape}."
             )
         return VoxelGrid(data, self.voxel_nm, self.origin_nm)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelGrid:
+    """Labels of voxels with their place in the sample, and what each label is.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (nz, ny, nx)
+        0 is background.
+    voxel_nm : array_like, shape (3,)
+        Edge lengths z, y, x.
+    origin_nm : array_like, shape (3,)
+        Position z, y, x of the centre of voxel (0, 0, 0).
+    roles : dict
+        From label to role, such as background, shaft, spine, dendrite or object.
+    table : pandas.DataFrame
+        One row for each label but the background.
+
+    Raises
+    ------
+    GeometryError
+        When labels are not whole numbers of 0 or more on three axes.
+
+    Examples
+    --------
+    >>> labels = LabelGrid(np.eye(2, dtype=int)[None], (50, 20, 20), (0, 0, 0), {1: "shaft"})
+    >>> labels.values_at([[20, 20, 0], [20, 0, 0], [500, 0, 0]]).tolist()
+    [1, 0, -1]
+    """
+
+    labels: npt.NDArray[Any]
+    voxel_nm: FloatArray
+    origin_nm: FloatArray
+    roles: dict[int, str] = field(default_factory=dict)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    def __post_init__(self) -> None:
+        labels = np.asarray(self.labels)
+        if labels.dtype.kind not in "iub" or labels.min(initial=0) < 0:
+            raise GeometryError(
+                "LabelGrid: whole numbers of 0 or more were expected as labels, "
+                f"found {labels.dtype} with the least value {labels.min(initial=0)}."
+            )
+        grid = VoxelGrid(labels, self.voxel_nm, self.origin_nm)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "voxel_nm", grid.voxel_nm)
+        object.__setattr__(self, "origin_nm", grid.origin_nm)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along z, y, x."""
+        return self.grid.shape
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """The labels as the data of a voxel grid."""
+        return VoxelGrid(self.labels, self.voxel_nm, self.origin_nm)
+
+    def values_at(self, xyz_nm: npt.ArrayLike, outside: int = -1) -> npt.NDArray[np.int64]:
+        """Give the label of the voxel that each position lies in; -1 beyond the grid."""
+        wide = self.grid.with_data(self.labels.astype(np.int64))
+        return np.asarray(wide.values_at(xyz_nm, outside=outside), dtype=np.int64)
+
+    def of_role(self, role: str) -> npt.NDArray[np.int64]:
+        """Give the labels that have a role, ascending."""
+        return np.array(sorted(n for n, r in self.roles.items() if r == role), dtype=np.int64)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give a copy of the table."""
+        return self.table.copy()
