@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from nanospine.cli import convert, demo, doctor, envelope, filter, inspect, run, simulate, spines
+from nanospine.cli import (
+    convert,
+    demo,
+    doctor,
+    envelope,
+    filter,
+    inspect,
+    report,
+    run,
+    simulate,
+    spines,
+    view,
+)
 from nanospine.cli.guard import GuardedGroup
 from nanospine.version import __version__
 
@@ -33,6 +45,8 @@ app.command("filter")(filter.filter)
 app.command("envelope")(envelope.envelope)
 app.command("spines")(spines.spines)
 app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("view")(view.view)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from nanospine.output.report.write import write_report
+from nanospine.output.report.stored import read_report, with_corrections, with_statistics
+from nanospine.output.report.write import write_content, write_report
 
-__all__ = ["write_report"]
+__all__ = ["read_report", "with_corrections", "with_statistics", "write_content", "write_report"]
