@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nanospine.output.render_figure import type_figure as type_figure
     from nanospine.output.render_movie import turntable as turntable
     from nanospine.output.render_scene import render as render
+    from nanospine.output.training_layouts import write_training_volumes as write_training_volumes
     from nanospine.points.areas import ellipse as ellipse
     from nanospine.points.areas import keep_box as keep_box
     from nanospine.points.areas import keep_ellipse as keep_ellipse
@@ -106,6 +107,24 @@ if TYPE_CHECKING:
     from nanospine.surface.envelope import envelope as envelope
     from nanospine.surface.outline import Outline as Outline
     from nanospine.surface.outline import outline as outline
+    from nanospine.voxels.deep import ModelSpec as ModelSpec
+    from nanospine.voxels.deep import deep_segment as deep_segment
+    from nanospine.voxels.deep import predict as predict
+    from nanospine.voxels.deep_adapters import CallableModel as CallableModel
+    from nanospine.voxels.deep_adapters import OnnxModel as OnnxModel
+    from nanospine.voxels.deep_adapters import TorchModel as TorchModel
+    from nanospine.voxels.deep_bioimageio import BioimageIOModel as BioimageIOModel
+    from nanospine.voxels.deep_folders import nnunet_segment as nnunet_segment
+    from nanospine.voxels.deep_folders import read_case as read_case
+    from nanospine.voxels.deep_folders import write_case as write_case
+    from nanospine.voxels.deep_keras import DeepD3Model as DeepD3Model
+    from nanospine.voxels.grid import LabelGrid as LabelGrid
+    from nanospine.voxels.grid import VoxelGrid as VoxelGrid
+    from nanospine.voxels.panoptic import convert_labels as convert_labels
+    from nanospine.voxels.panoptic import from_classes as from_classes
+    from nanospine.voxels.segment import register_segmenter as register_segmenter
+    from nanospine.voxels.segment import segment as segment
+    from nanospine.voxels.segment import segmenters as segmenters
 
 # Public name -> module that holds it. One place: what stands here is what `nanospine.X` offers.
 _WHERE = {
@@ -203,6 +222,25 @@ _WHERE = {
     "find_spines": "nanospine.spines.find",
     "measure_neck": "nanospine.spines.neck",
     "classify": "nanospine.spines.classes",
+    "ModelSpec": "nanospine.voxels.deep",
+    "deep_segment": "nanospine.voxels.deep",
+    "predict": "nanospine.voxels.deep",
+    "CallableModel": "nanospine.voxels.deep_adapters",
+    "OnnxModel": "nanospine.voxels.deep_adapters",
+    "TorchModel": "nanospine.voxels.deep_adapters",
+    "BioimageIOModel": "nanospine.voxels.deep_bioimageio",
+    "nnunet_segment": "nanospine.voxels.deep_folders",
+    "read_case": "nanospine.voxels.deep_folders",
+    "write_case": "nanospine.voxels.deep_folders",
+    "DeepD3Model": "nanospine.voxels.deep_keras",
+    "LabelGrid": "nanospine.voxels.grid",
+    "VoxelGrid": "nanospine.voxels.grid",
+    "convert_labels": "nanospine.voxels.panoptic",
+    "from_classes": "nanospine.voxels.panoptic",
+    "register_segmenter": "nanospine.voxels.segment",
+    "segment": "nanospine.voxels.segment",
+    "segmenters": "nanospine.voxels.segment",
+    "write_training_volumes": "nanospine.output.training_layouts",
 }
 _MODULES = {"simulate": "nanospine.simulate"}
 
