@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.statistics.clark_evans import ClarkEvans as ClarkEvans
+    from nanospine.statistics.clark_evans import clark_evans as clark_evans
     from nanospine.statistics.envelope_result import DeviationTest as DeviationTest
     from nanospine.statistics.envelope_result import EnvelopeTest as EnvelopeTest
     from nanospine.statistics.envelopes import dclf_test as dclf_test
@@ -217,6 +219,8 @@ _WHERE = {
     "simulation_envelope": "nanospine.statistics.envelopes",
     "DeviationTest": "nanospine.statistics.envelope_result",
     "EnvelopeTest": "nanospine.statistics.envelope_result",
+    "ClarkEvans": "nanospine.statistics.clark_evans",
+    "clark_evans": "nanospine.statistics.clark_evans",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
     "find_spines": "nanospine.spines.find",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,14 @@ import numpy.typing as npt
 from nanospine.core.errors import ConfigError
 from nanospine.core.region import Box, Polygon, Prism, Region
 
-__all__ = ["DistanceCorrection", "checked_correction", "distribution", "eroded_size", "places"]
+__all__ = [
+    "DistanceCorrection",
+    "checked_correction",
+    "distribution",
+    "eroded_size",
+    "mean_distance",
+    "places",
+]
 
 FloatArray = npt.NDArray[np.float64]
 DistanceCorrection = Literal["km", "border", "hanisch", "none"]
@@ -38,7 +45,7 @@ def checked_correction(correction: str) -> DistanceCorrection:
             f"correction: one of {', '.join(_CORRECTIONS)} was expected for G, F and J, found "
             f"{correction!r}."
         )
-    return correction
+    return cast(DistanceCorrection, correction)
 
 
 def distribution(
@@ -103,14 +110,37 @@ def _reduced_sample(
 def _kaplan_meier(
     observed_nm: FloatArray, seen: npt.NDArray[np.bool_], radii_nm: FloatArray
 ) -> FloatArray:
+    events, survival = _survival(observed_nm, seen)
+    values = 1.0 - survival[np.searchsorted(events, radii_nm, side="right")]
+    if survival[-1] > 0:
+        values[radii_nm > observed_nm.max()] = np.nan
+    return values
+
+
+def _survival(
+    observed_nm: FloatArray, seen: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Give the distances at which the Kaplan-Meier curve falls, and its value before and after."""
     ordered = np.sort(observed_nm)
     events, counts = np.unique(observed_nm[seen], return_counts=True)
     at_risk = len(ordered) - np.searchsorted(ordered, events, side="left")
-    survival = np.concatenate([[1.0], np.cumprod(1.0 - counts / at_risk)])
-    values = 1.0 - survival[np.searchsorted(events, radii_nm, side="right")]
-    if survival[-1] > 0:
-        values[radii_nm > ordered[-1]] = np.nan
-    return values
+    return events, np.concatenate([[1.0], np.cumprod(1.0 - counts / at_risk)])
+
+
+def mean_distance(distances_nm: FloatArray, boundary_nm: FloatArray) -> float:
+    """Give the mean of the Kaplan-Meier estimate of a distance, nm; NaN when none was seen whole.
+
+    Where the longest distances are not seen, the mean of the part of the distribution that is.
+
+    Examples
+    --------
+    >>> mean_distance(np.array([1.0, 3.0]), np.array([9.0, 9.0]))
+    2.0
+    """
+    seen = distances_nm <= boundary_nm
+    events, survival = _survival(np.minimum(distances_nm, boundary_nm), seen)
+    falls = -np.diff(survival)
+    return float((events * falls).sum() / falls.sum()) if len(events) else float("nan")
 
 
 def _hanisch(distances_nm: FloatArray, radii_nm: FloatArray, region: Region) -> FloatArray:
