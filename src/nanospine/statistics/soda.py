@@ -18,9 +18,8 @@ from nanospine.statistics.soda_estimate import Chance, excess, meet_by_chance, s
 from nanospine.statistics.soda_input import Channels, Objects, channels
 from nanospine.statistics.soda_interval import (
     FractionError,
-    distance_intervals,
+    coupled_distance,
     fraction_interval,
-    three_numbers,
 )
 from nanospine.statistics.soda_null import holm, overall_p, ring_p
 from nanospine.statistics.soda_result import SodaResult
@@ -150,9 +149,10 @@ def soda(
         chance, scatter, n_a, n_b, one_each=partners == "one",
         population=target == "population", extra=extra[0] / n_b**2,
     )  # fmt: skip
-    total, mean, std = three_numbers(scores)
+    total = float(coupled.sum())
     ends = fraction_interval(total / n_b, error, level)
-    further = distance_intervals(scores, level, (extra[1], extra[2]))
+    covariance = chance.covariance_of_pairs(coupled, n_b) + np.diag(np.maximum(coupled, 0.0))
+    distance = coupled_distance(scores, covariance, data.edges_nm, level, (extra[1], extra[2]))
     table = _ring_table(data, observed, coupled, chance)
     report(progress, "simulations", 0.7)
     if n_simulations:
@@ -171,12 +171,14 @@ def soda(
         coupled_fraction_b_high=ends[1],
         coupled_pairs=total,
         coupled_pairs_se=error.at(total / n_b)[0] * n_b,
-        mean_distance_nm=mean,
-        mean_distance_nm_low=further[0],
-        mean_distance_nm_high=further[1],
-        std_distance_nm=std,
-        std_distance_nm_low=further[2],
-        std_distance_nm_high=further[3],
+        mean_distance_nm=distance.mean[0],
+        mean_distance_nm_low=distance.mean[1],
+        mean_distance_nm_high=distance.mean[2],
+        std_distance_nm=distance.std[0],
+        std_distance_nm_low=distance.std[1],
+        std_distance_nm_high=distance.std[2],
+        distance_model=distance.model,
+        distance_parameters_nm=distance.parameters_nm,
         p_value=p_value,
         rings=table,
         pairs=pairs,
@@ -213,11 +215,7 @@ def _ring_table(
     data: Channels, observed: FloatArray, coupled: FloatArray, chance: Chance
 ) -> pd.DataFrame:
     n_a, n_b = len(data.a), len(data.b)
-    certain = np.maximum(coupled, 0.0)
-    free = max(n_b - certain.sum(), 0.0)
-    covariance = free * chance.covariance
-    covariance = covariance + np.einsum("l,lkm->km", certain, chance.partner_covariance)
-    variance = np.einsum("ik,kl,il->i", chance.inverse, covariance, chance.inverse)
+    variance = np.diag(chance.covariance_of_pairs(coupled, n_b))
     expected = n_b * chance.mean[0]
     p_values = ring_p(observed, expected, n_b * np.diag(chance.covariance))
     scale = data.region.size / (n_a * n_b)

@@ -16,7 +16,7 @@ same way: what chance and other partners add to them is known ring by ring and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ FloatArray = npt.NDArray[np.float64]
 _WORST_CONDITION = 1e8
 # Places that are kept for simulations.
 _POOL = 600_000
+# Points whose rings tell the scatter of the scores.
+_SCATTER = 4_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,16 @@ class Chance:
     def weights(self) -> FloatArray:
         """Weight of a count in each ring in the number of coupled pairs, shape (m,)."""
         return np.asarray(self.inverse.sum(axis=0))
+
+    def covariance_of_pairs(self, coupled: FloatArray, n: int) -> FloatArray:
+        """Covariance of the coupled pairs per ring, shape (m, m), for these pairs among n points.
+
+        By chance only, the pairs themselves being given.
+        """
+        certain = np.maximum(coupled, 0.0)
+        free = max(n - certain.sum(), 0.0)
+        counts = free * self.covariance + np.einsum("l,lkm->km", certain, self.partner_covariance)
+        return np.asarray(self.inverse @ counts @ self.inverse.T, dtype=np.float64)
 
     def moments(self) -> tuple[float, float]:
         """Variance and third central moment of the score of a point anywhere."""
@@ -185,10 +197,17 @@ def excess(sums: tuple[FloatArray, FloatArray, FloatArray], chance: Chance) -> F
 def scatter_of_scores(
     rings: Rings, cells: Cells, weights: FloatArray, shares: FloatArray
 ) -> Scatter:
-    """Give the moments of the score of a coupled point whose ring is drawn with `shares`."""
-    n = len(rings.points_nm)
+    """Give the moments of the score of a coupled point whose ring is drawn with `shares`.
+
+    Of many points a few thousand, drawn at random, tell it.
+    """
+    sample = rings
+    if len(rings.points_nm) > _SCATTER:
+        rows = np.random.default_rng([rings.seed, 4]).choice(len(rings.points_nm), _SCATTER, False)
+        sample = replace(rings, points_nm=np.ascontiguousarray(rings.points_nm[np.sort(rows)]))
+    n = len(sample.points_nm)
     within, third, row_sum, row_square = 0.0, 0.0, 0.0, 0.0
-    for chunk in rings.chunks(cells, distances=False):
+    for chunk in sample.chunks(cells, distances=False):
         share = chunk.inside.sum(axis=2)
         score = chunk.others @ weights
         mean = (chunk.weight * score).sum(axis=2)
@@ -203,4 +222,6 @@ def scatter_of_scores(
         row_sum += float(row.sum())
         row_square += float((row**2).sum())
     between = row_square / n - (row_sum / n) ** 2
-    return Scatter(within / n, max(between, 0.0), third / n)
+    # The overlap is itself known from a few places per ring only.
+    sampled = 1 + float((shares**2).sum()) / rings.n_places
+    return Scatter(within / n * sampled, max(between, 0.0), third / n)

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nanospine.statistics.soda_distance import fit_distance
 from nanospine.statistics.soda_estimate import Chance, Scatter
 
-__all__ = ["FractionError", "distance_intervals", "fraction_interval", "three_numbers"]
+__all__ = [
+    "CoupledDistance",
+    "FractionError",
+    "coupled_distance",
+    "fraction_interval",
+    "three_numbers",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,26 +90,67 @@ def three_numbers(scores: FloatArray) -> tuple[float, float, float]:
     return float(total), float(mean), float(np.sqrt(variance)) if variance > 0 else float("nan")
 
 
-def distance_intervals(
-    scores: FloatArray, level: float, extra: tuple[float, float]
-) -> tuple[float, float, float, float]:
-    """Ends for the mean and for the standard deviation of the coupled distance.
+@dataclass(frozen=True)
+class CoupledDistance:
+    """Mean and standard deviation of the coupled distance, each with the ends of its interval."""
 
-    The points of `b` are taken as independent; the ratio of sums by its linear expansion. `extra`
-    are variances that come on top.
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    model: str
+    parameters_nm: tuple[float, float]
+
+
+def coupled_distance(
+    scores: FloatArray,
+    covariance: FloatArray,
+    edges_nm: FloatArray,
+    level: float,
+    extra: tuple[float, float],
+) -> CoupledDistance:
+    """Take the distance from a distribution that fits the rings, else from the sums over them.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, m + 2)
+        Of each point of `b`, as :func:`nanospine.statistics.soda_estimate.excess` gives them.
+    covariance : ndarray, shape (m, m)
+        Of the coupled pairs per ring.
+    edges_nm : ndarray, shape (m + 1,)
+        Of the rings.
+    level : float
+        Of the intervals.
+    extra : (float, float)
+        Variances of mean and standard deviation that come on top.
     """
     from scipy.special import ndtri
 
+    reach = float(ndtri((1 + level) / 2))
+    _, mean, std = three_numbers(scores)
+    fit = fit_distance(scores[:, :-2].sum(axis=0), covariance, edges_nm, (mean, std))
+    if fit is None:
+        errors, model, parameters = _errors_of_sums(scores), "sums", (float("nan"), float("nan"))
+    else:
+        mean, std, errors = fit.mean_nm, fit.std_nm, fit.variance
+        model, parameters = fit.model, fit.parameters_nm
+    ends = []
+    for value, variance, more in zip((mean, std), errors, extra, strict=True):
+        half = reach * float(np.sqrt(variance + more))
+        ends.append((value, max(value - half, 0.0), value + half))
+    return CoupledDistance(ends[0], ends[1], model, parameters)
+
+
+def _errors_of_sums(scores: FloatArray) -> tuple[float, float]:
+    """Variances of mean and standard deviation: ratios of sums by their linear expansion.
+
+    The points of `b` are taken as independent.
+    """
     total, mean, std = three_numbers(scores)
     if not np.isfinite(mean):
-        return (float("nan"),) * 4
-    reach = float(ndtri((1 + level) / 2))
+        return float("nan"), float("nan")
     pairs = scores[:, :-2].sum(axis=1)
     centred = scores[:, -2] - mean * pairs
-    error = reach * np.sqrt(len(scores) * centred.var() / total**2 + extra[0])
+    first = len(scores) * centred.var() / total**2
     if not np.isfinite(std):
-        return mean - error, mean + error, float("nan"), float("nan")
+        return float(first), float("nan")
     bent = scores[:, -1] - (std**2 + mean**2) * pairs - 2 * mean * centred
-    variance = len(scores) * bent.var() / total**2 / (2 * std) ** 2 + extra[1]
-    std_error = reach * np.sqrt(variance)
-    return mean - error, mean + error, max(std - std_error, 0.0), std + std_error
+    return float(first), float(len(scores) * bent.var() / total**2 / (2 * std) ** 2)

@@ -31,6 +31,13 @@ class SodaResult:
     mean_distance_nm, std_distance_nm : float
         Of the coupled pairs, nanometres; NaN where no pairs are coupled. Each with `_low` and
         `_high`.
+    distance_model : str
+        "folded normal" or "gamma" where that distribution fits the coupled pairs of all rings: mean
+        and standard deviation are its own, what lies beyond the last ring included. Else "sums":
+        those of the coupled pairs inside the rings.
+    distance_parameters_nm : (float, float)
+        Centre and width of the normal distribution before folding, mean and standard deviation of
+        the gamma distribution; NaN for "sums".
     p_value : float
         Chance of so much coupling at some distance, or at all, when no point is coupled.
     rings : pandas.DataFrame
@@ -80,6 +87,8 @@ class SodaResult:
     n_a: int
     n_b: int
     region: Region = field(repr=False)
+    distance_model: str = "sums"
+    distance_parameters_nm: tuple[float, float] = (float("nan"), float("nan"))
     level: float = 0.95
     target: str = "sample"
     notes: tuple[str, ...] = ()
@@ -91,6 +100,6 @@ class SodaResult:
             *(f"coupled_fraction_{side}{end}" for side in "ab" for end in ("", "_low", "_high")),
             *(f"{what}_distance_nm{end}" for what in ("mean", "std")
               for end in ("", "_low", "_high")),
-            "p_value", "level", "target",
+            "distance_model", "p_value", "level", "target",
         )  # fmt: skip
         return pd.DataFrame([{name: getattr(self, name) for name in names}])

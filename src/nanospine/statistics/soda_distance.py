@@ -1,0 +1,146 @@
+"""The distribution of the coupled distance: a curve through the rings where one fits.
+
+Sums over all rings weigh the far ones, full of chance pairs, the most. Where one of two simple
+distributions describes the coupled pairs of all rings within their errors, its mean and standard
+deviation are several times more certain, and include what lies beyond the last ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["DistanceFit", "fit_distance"]
+
+FloatArray = npt.NDArray[np.float64]
+Family = Callable[[float, float], tuple[Callable[[FloatArray], FloatArray], float, float]]
+
+# A curve is rejected when data so far from it come up in fewer of this share of cases.
+_REJECT = 0.05
+# Coupled pairs over their standard error below which no curve is fitted.
+_SIGNAL = 4.0
+
+
+@dataclass(frozen=True)
+class DistanceFit:
+    """A distribution that fits: its name, its two numbers, mean and spread with their variances."""
+
+    model: str
+    parameters_nm: tuple[float, float]
+    mean_nm: float
+    std_nm: float
+    variance: tuple[float, float]
+
+
+def fit_distance(
+    coupled: FloatArray, covariance: FloatArray, edges_nm: FloatArray, start: tuple[float, float]
+) -> DistanceFit | None:
+    """Fit folded normal and gamma distributions to the coupled pairs per ring.
+
+    Parameters
+    ----------
+    coupled : ndarray, shape (m,)
+        Coupled pairs in each ring.
+    covariance : ndarray, shape (m, m)
+        Of their errors, that of a sample included.
+    edges_nm : ndarray, shape (m + 1,)
+        Of the rings.
+    start : (float, float)
+        Mean and standard deviation to begin with, NaN where unknown.
+
+    Returns
+    -------
+    DistanceFit or None
+        The better one; None where neither fits, there are too few rings, or next to no coupling.
+
+    Examples
+    --------
+    >>> from scipy.stats import norm
+    >>> edges = np.arange(0.0, 201, 20)
+    >>> pairs = 1000 * np.diff(norm.cdf(edges, 100, 25))
+    >>> found = fit_distance(pairs, np.diag(pairs + 1), edges, (90, 30))
+    >>> found.model, round(found.mean_nm), round(found.std_nm)
+    ('folded normal', 100, 25)
+    """
+    m = len(coupled)
+    error = float(np.sqrt(max(float(covariance.sum()), 1e-300)))
+    if m < 5 or coupled.sum() < _SIGNAL * error:
+        return None
+    ridge = 1e-9 * np.trace(covariance) / m
+    white = np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(m))).T
+    fits = [
+        found
+        for name, family in (("folded normal", _folded), ("gamma", _gamma))
+        if (found := _fit(name, family, white, coupled, edges_nm, start)) is not None
+    ]
+    return min(fits, key=lambda item: item[0])[1] if fits else None
+
+
+def _fit(
+    name: str,
+    family: Family,
+    white: FloatArray,
+    coupled: FloatArray,
+    edges: FloatArray,
+    start: tuple[float, float],
+) -> tuple[float, DistanceFit] | None:
+    from scipy import optimize, stats
+
+    largest = float(edges[-1])
+    mean = start[0] if 0 < start[0] < largest else largest / 2
+    std = start[1] if 0 < start[1] < largest else mean / 2
+    scale = np.array([coupled.sum(), largest / 4, largest / 4])
+
+    def curve(values: FloatArray) -> FloatArray:
+        total, centre, width = values * scale
+        shares = np.diff(family(float(centre), float(width))[0](edges))
+        return np.asarray(white @ (coupled - total * shares))
+
+    low = np.array([0.0, 1e-3, 1e-3])
+    high = np.array([np.inf, 8.0, 8.0])
+    first = np.clip(np.array([coupled.sum(), mean, std]) / scale, low + 1e-6, high - 1e-6)
+    found = optimize.least_squares(curve, first, bounds=(low, high))
+    freedom = len(coupled) - 3
+    misfit = 2 * float(found.cost)
+    if not found.success or stats.chi2.sf(misfit, freedom) < _REJECT:
+        return None
+    information = found.jac.T @ found.jac
+    if np.linalg.cond(information) > 1e10:
+        return None
+    spread = np.linalg.inv(information)
+    centre, width = (found.x * scale)[1:]
+
+    def numbers(values: FloatArray) -> FloatArray:
+        return np.array(family(*(values * scale)[1:])[1:])
+
+    step = 1e-4
+    slope = np.column_stack(
+        [
+            (numbers(found.x + step * unit) - numbers(found.x - step * unit)) / (2 * step)
+            for unit in np.eye(3)
+        ]
+    )
+    variance = np.diag(slope @ spread @ slope.T)
+    mean_nm, std_nm = numbers(found.x)
+    return misfit, DistanceFit(
+        name, (float(centre), float(width)), float(mean_nm), float(std_nm),
+        (float(variance[0]), float(variance[1])),
+    )  # fmt: skip
+
+
+def _folded(centre: float, width: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
+    """Distribution of |N(centre, width)|: its cumulated form, mean, standard deviation."""
+    from scipy import stats
+
+    law = stats.foldnorm(centre / width, scale=width)
+    return law.cdf, float(law.mean()), float(law.std())
+
+
+def _gamma(mean: float, std: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
+    """Gamma distribution of this mean and standard deviation."""
+    from scipy import stats
+
+    return stats.gamma((mean / std) ** 2, scale=std**2 / mean).cdf, mean, std
