@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["BOX", "GRID", "OCTAHEDRON", "POLAR", "RADIAL", "covariance"]
+__all__ = ["BOX", "GRID", "OCTAHEDRON", "POLAR", "RADIAL", "covariance", "sampled"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -31,9 +31,10 @@ def covariance(
     `table[u, v, step]` over half the sphere. RADIAL: `table[0, 0, step]`.
     """
     if mode == BOX:
-        return (params[0] - abs(dx)) * (params[1] - abs(dy)) * (params[2] - abs(dz))
+        shared = max(params[0] - abs(dx), 0.0) * max(params[1] - abs(dy), 0.0)
+        return shared * max(params[2] - abs(dz), 0.0)
     if mode == POLAR:
-        return _polar(dx, dy, params, table) * (params[1] - abs(dz))
+        return _polar(dx, dy, params, table) * max(params[1] - abs(dz), 0.0)
     if mode == GRID:
         return _grid(dx, dy, dz, params, table)
     if mode == OCTAHEDRON:
@@ -44,7 +45,7 @@ def covariance(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _between(values: FloatArray, place: float) -> float:
     low = min(int(place), values.size - 2)
-    share = place - low
+    share = min(place - low, 1.0)
     return values[low] * (1.0 - share) + values[low + 1] * share
 
 
@@ -68,11 +69,11 @@ def _grid(dx: float, dy: float, dz: float, params: FloatArray, table: FloatArray
     # gamma(-h) = gamma(h): the table holds z >= 0 (in 2-D one layer, and all of y).
     if dz < 0.0:
         dx, dy, dz = -dx, -dy, -dz
-    px = dx / params[0] + params[3]
-    py = dy / params[1] + params[4]
-    pz = dz / params[2]
-    ix = min(max(int(px), 0), table.shape[2] - 2)
-    iy = min(max(int(py), 0), table.shape[1] - 2)
+    px = min(max(dx / params[0] + params[3], 0.0), table.shape[2] - 1.0)
+    py = min(max(dy / params[1] + params[4], 0.0), table.shape[1] - 1.0)
+    pz = min(dz / params[2], table.shape[0] - 1.0)
+    ix = min(int(px), table.shape[2] - 2)
+    iy = min(int(py), table.shape[1] - 2)
     iz = min(int(pz), max(table.shape[0] - 2, 0))
     fx, fy, fz = px - ix, py - iy, pz - iz
     total = 0.0
@@ -104,3 +105,33 @@ def _octahedron(
     near = _between(table[iu, iv], step) * (1 - fv) + _between(table[iu, iv + 1], step) * fv
     far = _between(table[iu + 1, iv], step) * (1 - fv) + _between(table[iu + 1, iv + 1], step) * fv
     return near * (1 - fu) + far * fu
+
+
+def sampled(
+    mode: int, params: FloatArray, table: FloatArray, dimension: int, radius_nm: float,
+    directions: int, steps: int,
+) -> FloatArray:  # fmt: skip
+    """Read a table along evenly spread directions up to a radius, shape (directions, steps)."""
+    place = np.arange(directions) + 0.5
+    if dimension == 2:
+        angle = np.pi * place / directions
+        units = np.stack([np.cos(angle), np.sin(angle), np.zeros(directions)], axis=1)
+    else:
+        z = place / directions
+        angle = place * np.pi * (3 - np.sqrt(5))
+        ring = np.sqrt(1 - z**2)
+        units = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
+    out = np.empty((directions, steps))
+    _sampled(mode, params, table, units, np.linspace(0, radius_nm, steps), out)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sampled(
+    mode: int, params: FloatArray, table: FloatArray, units: FloatArray, far: FloatArray,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    for k in range(units.shape[0]):
+        for m in range(far.size):
+            x, y, z = units[k, 0] * far[m], units[k, 1] * far[m], units[k, 2] * far[m]
+            out[k, m] = covariance(mode, x, y, z, far[m], params, table)

@@ -72,7 +72,8 @@ def pair_sums(
     local : bool
         A sum for each point instead of one.
     powers : tuple of int
-        Powers p of the distance, one after the other.
+        Powers p of the distance, one after the other. With a negative one pairs at distance 0
+        are left out.
 
     Returns
     -------
@@ -177,6 +178,8 @@ def _sum(
                     if mode != PLAIN:
                         weight /= covariance(mode, dx, dy, dz, distance, params, gamma)
                     if power != 0:
+                        if power < 0 and distance == 0.0:
+                            continue
                         weight *= distance**power
                     for moment in range(out.shape[1]):
                         out[row, moment, found] += weight
