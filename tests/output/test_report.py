@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 import trimesh
 
 import nanospine as ns
@@ -19,31 +16,6 @@ from nanospine.output.report import write_report
 from nanospine.output.report.scene import mesh_for_web, points_for_web
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-@dataclass
-class _Config:
-    input_path: Path = Path("cell 1.csv")
-    data: dict[str, Any] = field(default_factory=lambda: {"spines": {"seed": 0}})
-
-    def model_dump(self, mode: str) -> dict[str, Any]:
-        return self.data
-
-
-@dataclass
-class _Run:
-    localizations: Any
-    spines: Any
-    envelope: Any
-    config: Any = field(default_factory=_Config)
-    input_sha256: str = "ab" * 32
-    notes: tuple[str, ...] = ("A note.",)
-    timings_s: dict[str, float] = field(default_factory=lambda: {"read": 0.1})
-    versions: dict[str, str] = field(default_factory=lambda: {"nanospine": "0"})
-
-    @property
-    def history(self):
-        return self.spines.history
 
 
 class _Page(HTMLParser):
@@ -55,14 +27,6 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.links += [v for k, v in attrs if k in ("src", "href") and v]
-
-
-@pytest.fixture(scope="module")
-def run(locs):
-    envelope = ns.envelope(locs)
-    spines = ns.find_spines(envelope, locs)
-    table = locs.table.assign(spine=spines.localization_spine)
-    return _Run(locs.replace(table=table, operation="find_spines"), spines, envelope)
 
 
 def _written(run, tmp_path):
@@ -100,13 +64,13 @@ def test_quantised_surface_is_the_surface(run, tmp_path):
 def test_names_from_files_cannot_become_code(run, tmp_path):
     table = run.spines.table.copy()
     table["note"] = EVIL
-    hostile = _Run(
+    hostile = type(run)(
         run.localizations.replace(
             table=run.localizations.table.assign(channel=EVIL), operation=EVIL
         ),
         type(run.spines)(**{**vars(run.spines), "table": table}),
         run.envelope,
-        _Config(Path("<script>alert(3)</script>.csv"), {"x": {EVIL: EVIL}}),
+        type(run.config)(Path("<script>alert(3)</script>.csv"), {"x": {EVIL: EVIL}}),
         notes=(EVIL,),
         versions={EVIL: EVIL},
     )
@@ -116,11 +80,11 @@ def test_names_from_files_cannot_become_code(run, tmp_path):
     assert data["rows"][0]["note"] == EVIL
 
 
-def test_no_shaft_is_said_in_plain_words(tmp_path):
+def test_no_shaft_is_said_in_plain_words(run, tmp_path):
     ball = trimesh.creation.icosphere(subdivisions=3, radius=300)
     locs = ns.from_arrays(ball.vertices)
     envelope = ns.envelope(locs)
-    text, _, data = _written(_Run(locs, ns.find_spines(envelope, locs), envelope), tmp_path)
+    text, _, data = _written(type(run)(locs, ns.find_spines(envelope, locs), envelope), tmp_path)
     assert "No shaft with spines was found" in text
     assert data["rows"] == []
 
