@@ -16,6 +16,7 @@ from nanospine.cli import (
     filter,
     inspect,
     report,
+    ripley,
     run,
     simulate,
     spines,
@@ -44,6 +45,7 @@ app.command("convert")(convert.convert)
 app.command("filter")(filter.filter)
 app.command("envelope")(envelope.envelope)
 app.command("spines")(spines.spines)
+app.command("ripley")(ripley.ripley)
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("view")(view.view)
