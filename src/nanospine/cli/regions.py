@@ -19,8 +19,8 @@ RegionOption = Annotated[
         "--region",
         metavar="box|FILE",
         help="Where points could have been seen: 'box' around the points, a GeoJSON polygon, a "
-        "closed mesh (.ply .stl .obj .glb), a mask (.npy .npz .tif) [default: that of the file, "
-        "or a box].",
+        "closed mesh (.ply .stl .obj .glb), a mask (.npy .npz .tif); left out: that of the file, "
+        "or a box.",
     ),
 ]
 VoxelOption = Annotated[

@@ -124,7 +124,8 @@ def ripley(
         ),
     ] = "auto",
     correction: Annotated[
-        str | None, typer.Option("--correction", help="Edge correction [default: the function's].")
+        str | None,
+        typer.Option("--correction", help="Edge correction; left out: that of the function."),
     ] = None,
     region: RegionOption = None,
     voxel_nm: VoxelOption = None,
