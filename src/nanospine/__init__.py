@@ -96,6 +96,10 @@ if TYPE_CHECKING:
     from nanospine.statistics.randomisation import RandomShift as RandomShift
     from nanospine.statistics.randomisation import ShiftedClusters as ShiftedClusters
     from nanospine.statistics.randomisation import null_patterns as null_patterns
+    from nanospine.statistics.intensity import kernel_intensity as kernel_intensity
+    from nanospine.statistics.local import local_k as local_k
+    from nanospine.statistics.local import local_l as local_l
+    from nanospine.statistics.pair_correlation import pair_correlation as pair_correlation
     from nanospine.statistics.ripley import ripley_h as ripley_h
     from nanospine.statistics.ripley import ripley_k as ripley_k
     from nanospine.statistics.ripley import ripley_l as ripley_l
@@ -200,6 +204,10 @@ _WHERE = {
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",
+    "kernel_intensity": "nanospine.statistics.intensity",
+    "local_k": "nanospine.statistics.local",
+    "local_l": "nanospine.statistics.local",
+    "pair_correlation": "nanospine.statistics.pair_correlation",
     "ripley_h": "nanospine.statistics.ripley",
     "ripley_k": "nanospine.statistics.ripley",
     "ripley_l": "nanospine.statistics.ripley",

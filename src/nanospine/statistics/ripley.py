@@ -14,7 +14,7 @@ from nanospine.statistics.pair_sums import BORDER, PairWeights, pair_sums
 from nanospine.statistics.patterns import Points
 from nanospine.statistics.problem import Intensity, Problem, edge_sums, prepare
 
-__all__ = ["ball_radius", "ball_size", "ripley_h", "ripley_k", "ripley_l"]
+__all__ = ["ball_radius", "ball_size", "level", "ripley_h", "ripley_k", "ripley_l"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def ripley_k(
         if len(known):
             values[: len(known)] = edge_sums(problem, known, threads=threads)[0, 0]
         values *= problem.size / problem.pairs if problem.u is None else 1 / problem.size
-    values = values * _level(problem, renormalise)
+    values = values * level(problem, renormalise)
     return SummaryFunction(
         "K" + problem.suffix, radii, values, ball_size(radii, problem.dimension), correction,
         len(problem.a), 0 if problem.b is None else len(problem.b), problem.window.region,
@@ -166,8 +166,8 @@ def ripley_h(
     >>> spots = np.random.default_rng(1).uniform(0, 1000, (40, 1, 2))
     >>> points = (spots + np.random.default_rng(2).normal(0, 5, (40, 20, 2))).reshape(-1, 2)
     >>> h = ripley_h(points, [20, 300], region=Box((-50, -50), (1050, 1050)))
-    >>> (h.values > 10).tolist()
-    [True, False]
+    >>> h.values.round(0).tolist()
+    [76.0, 21.0]
     """
     k = ripley_l(
         points, radii_nm, region=region, correction=correction, other=other, intensity=intensity,
@@ -190,7 +190,8 @@ def ball_radius(sizes: FloatArray, dimension: int) -> FloatArray:
     return radius
 
 
-def _level(problem: Problem, power: int) -> float:
+def level(problem: Problem, power: int) -> float:
+    """Give the factor that corrects the overall level of an intensity."""
     if power not in (0, 1, 2):
         raise ConfigError(f"renormalise: 0, 1 or 2 was expected, found {power!r}.")
     if problem.u is None or problem.v is None:
