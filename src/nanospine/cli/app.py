@@ -10,6 +10,7 @@ import typer
 
 from nanospine.cli import (
     convert,
+    couple,
     demo,
     doctor,
     envelope,
@@ -46,6 +47,7 @@ app.command("filter")(filter.filter)
 app.command("envelope")(envelope.envelope)
 app.command("spines")(spines.spines)
 app.command("ripley")(ripley.ripley)
+app.command("couple")(couple.couple)
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("view")(view.view)

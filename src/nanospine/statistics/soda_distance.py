@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DistanceFit", "fit_distance"]
+__all__ = ["DistanceFit", "distance_law", "fit_distance"]
 
 FloatArray = npt.NDArray[np.float64]
 Family = Callable[[float, float], tuple[Callable[[FloatArray], FloatArray], float, float]]
@@ -73,7 +73,7 @@ def fit_distance(
     white = np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(m))).T
     fits = [
         found
-        for name, family in (("folded normal", _folded), ("gamma", _gamma))
+        for name, family in _FAMILIES.items()
         if (found := _fit(name, family, white, coupled, edges_nm, start)) is not None
     ]
     return min(fits, key=lambda item: item[0])[1] if fits else None
@@ -144,3 +144,20 @@ def _gamma(mean: float, std: float) -> tuple[Callable[[FloatArray], FloatArray],
     from scipy import stats
 
     return stats.gamma((mean / std) ** 2, scale=std**2 / mean).cdf, mean, std
+
+
+_FAMILIES: dict[str, Family] = {"folded normal": _folded, "gamma": _gamma}
+
+
+def distance_law(
+    model: str, first_nm: float, second_nm: float
+) -> Callable[[FloatArray], FloatArray]:
+    """Give the cumulated distribution of a fitted model.
+
+    Examples
+    --------
+    >>> law = distance_law("folded normal", 100.0, 25.0)
+    >>> round(float(law(np.array([100.0]))[0]), 3)
+    0.5
+    """
+    return _FAMILIES[model](first_nm, second_nm)[0]
