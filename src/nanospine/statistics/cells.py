@@ -143,7 +143,9 @@ def _runs(side: FloatArray, shape: IntArray, radius: float, half: bool, periodic
     # Beyond the grid there is nothing, unless it wraps around.
     most = np.full(3, 2**30) if periodic else counts - 1
     most[len(side) :] = 0
-    reach = np.minimum(np.floor(radius / sides * (1 + _SLACK)).astype(np.int64) + 1, most)
+    with np.errstate(over="ignore"):
+        steps = np.floor(radius / sides * (1 + _SLACK)) + 1
+    reach = np.minimum(steps, most).astype(np.int64)
     limit = radius**2 * (1 + _SLACK)
 
     def gap(steps: IntArray, axis: int) -> FloatArray:
