@@ -49,6 +49,9 @@ _WHERE = {
     "J": ("nanospine.statistics.nearest", "j_function"),
 }
 _STAGE = "simulating"
+# Empty space is measured from the same places in the data and in each simulation, so that fewer
+# do than for a value by itself.
+_N_PLACES = 32_768
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,9 +173,12 @@ def simulated_curves(
 
 def _options(function: CurveFunction, correction: str | None, workers: int) -> dict[str, Any]:
     options: dict[str, Any] = {} if correction is None else {"correction": correction}
+    known = inspect.signature(function).parameters
     # Simulations at once, or threads inside each one: not both.
-    if workers > 1 and "threads" in inspect.signature(function).parameters:
+    if workers > 1 and "threads" in known:
         options["threads"] = 1
+    if "n_places" in known:
+        options["n_places"] = _N_PLACES
     return options
 
 
