@@ -12,9 +12,9 @@ from nanospine.core.errors import GeometryError
 from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.neck_input import checked, numbered
+from nanospine.spines.neck_models import NeckModels
 from nanospine.spines.rough import rough_radius
-from nanospine.spines.stiffness import STIFFEST
-from nanospine.spines.tube import EVEN, Tube, TubePoints, fit_tube
+from nanospine.spines.tube import Tube, TubePoints, fit_tube
 
 __all__ = ["Constriction", "NeckProfile", "measure_neck"]
 
@@ -28,14 +28,11 @@ _LEAST_IN_WINDOW = 6
 # The neck is where the radius is below this many times the smallest: there it is fitted again,
 # with a stiffness of its own that the steep flanks of the head have no part in.
 _NECK_WIDENING = 1.15
+_SOFT_NM = 12.0
 _NECK_SMOOTHING_NM = 30.0
 _SHORTEST_NECK_NM = 120.0
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
-# Part of the drop of the replicates' minimum that is added back (see _constriction).
-_EXCESS = 0.5
-# Log evidence that a neck which changes must gain over an even one (see _averaged).
-_LEAST_GAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -221,9 +218,20 @@ def _near(across: Across, molecules: Molecules, filled: bool) -> tuple[TubePoint
 
 
 def _fit(points: TubePoints, reach: FloatArray, span: tuple[float, float], filled: bool) -> Tube:
-    return fit_tube(
-        points, *span, reach[:, 1], np.zeros((len(points), 2)), reach[:, 0], filled=filled
-    )
+    """Fit the whole spine; when points are sharp, first as if they were not.
+
+    A sharp ring is not felt from where the first guess is: the fit would take its points for
+    background and settle beside it.
+    """
+    radius, centre = reach[:, 1], np.zeros((len(points), 2))
+    sharp = points.covariance[:, [0, 2]].max(axis=1) < _SOFT_NM**2
+    if sharp.mean() > 0.5:
+        blurred = points.covariance + np.array([_SOFT_NM**2, 0.0, _SOFT_NM**2])
+        first = fit_tube(
+            replace(points, covariance=blurred), *span, radius, centre, reach[:, 0], filled=filled
+        )
+        radius, centre = first.radius_nm(points.position), first.centre_nm(points.position)
+    return fit_tube(points, *span, radius, centre, reach[:, 0], filled=filled)
 
 
 def _support(
@@ -254,12 +262,12 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
     if neck is None:
         reason = "not measurable: no diameter between the base and the head"
         return NeckProfile(position, diameter, low, high, support, None, False, reason)
-    tube, even = _refit(look, neck)
-    constriction, reason = _constriction(tube, even, neck, look)
+    models = _refit(look, neck)
+    constriction, reason = _constriction(models, neck, look)
     on_neck = known & (position >= neck[0]) & (position <= neck[1])
     if constriction is not None and on_neck.any():
-        diameter[on_neck] = 2 * tube.radius_nm(position[on_neck])
-        replicates = tube.replicates(position[on_neck], _REPLICATES, look.seed)
+        diameter[on_neck] = 2 * np.exp(models.log_radius(position[on_neck]))
+        replicates = models.replicates(position[on_neck], _REPLICATES, look.seed)
         low[on_neck], high[on_neck] = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     return NeckProfile(
         position, diameter, low, high, support, constriction, constriction is not None, reason
@@ -320,8 +328,8 @@ def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> 
     return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
 
 
-def _refit(look: _Look, neck: tuple[float, float]) -> tuple[Tube, Tube]:
-    """Fit the stretch of neck again, seen from its own centre: as it is, and as an even tube."""
+def _refit(look: _Look, neck: tuple[float, float]) -> NeckModels:
+    """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
     spine, molecules = look.spine, look.molecules
     short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
     low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
@@ -340,58 +348,24 @@ def _refit(look: _Look, neck: tuple[float, float]) -> tuple[Tube, Tube]:
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
         across.along_nm2[inside], molecules.weight[inside],
     )  # fmt: skip
-    tubes = [
-        fit_tube(
-            points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
-            filled=spine.filled, least_stiffness=least,
-        )
-        for least in (EVEN, STIFFEST)
-    ]  # fmt: skip
-    return tubes[0], tubes[1]
+    return NeckModels.fit(points, low, high, radius[inside], reach[inside], spine.filled)
 
 
 def _constriction(
-    tube: Tube, even: Tube, neck: tuple[float, float], look: _Look
+    models: NeckModels, neck: tuple[float, float], look: _Look
 ) -> tuple[Constriction | None, str]:
-    """Take the minimum of the refitted neck, correct its bias, or say why there is none."""
-    place = np.linspace(*neck, max(round((neck[1] - neck[0]) / 10.0), 0) + 1)
-    count = round(float((tube.points.weight * tube.on_shape).sum()))
-    if count < look.min_molecules:
+    """Take the narrowest place of the neck, or say why there is none."""
+    if models.n_molecules < look.min_molecules:
         return None, (
-            f"not measurable: {count} molecules support the constriction, "
+            f"not measurable: {models.n_molecules} molecules support the constriction, "
             f"{look.min_molecules} are needed"
         )
-    log_radius = np.log(tube.radius_nm(place))
-    replicates = tube.replicates(place, _REPLICATES, look.seed)
-    best = int(log_radius.argmin())
-    error = float(replicates[:, best].std())
+    log_radius, error, at = models.narrowest(*neck, look.seed)
     if not error < _LARGEST_LOG_ERROR:
-        blur = np.sqrt(np.median(tube.points.covariance[:, [0, 2]].sum(axis=1) / 2))
         return None, (
-            f"not measurable: the localization error across the neck ({blur:.0f} nm) leaves its "
-            f"diameter open by more than {_LARGEST_LOG_ERROR:.0%}"
+            f"not measurable: the localization error across the neck ({models.blur_nm:.0f} nm) "
+            f"leaves its diameter open by more than {_LARGEST_LOG_ERROR:.0%}"
         )
-    excess = float(log_radius.min() - replicates.min(axis=1).mean())
-    found = float(log_radius[best]) + _EXCESS * excess
-    found, error = _averaged(found, error, tube, even, place[best : best + 1], look.seed)
-    low, high = found - 1.96 * error, found + 1.96 * error
-    value, low, high = (2 * float(np.exp(v)) for v in (found, low, high))
-    return Constriction(value, low, high, float(place[best]), count), ""
-
-
-def _averaged(
-    found: float, error: float, tube: Tube, even: Tube, place: FloatArray, seed: int
-) -> tuple[float, float]:
-    """Average log R of the tube that follows the neck and of an even one, by their evidence.
-
-    The narrowest place of a noisy even neck is where the noise is lowest. What a tube that may
-    change must gain over an even one is `_LEAST_GAIN`; how far the two are apart adds to the error.
-    """
-    gain = min(tube.evidence - even.evidence - _LEAST_GAIN, 50.0)
-    share = 1.0 / (1.0 + np.exp(-gain))
-    flat = float(np.log(even.radius_nm(place))[0])
-    spread = float(even.replicates(place, _REPLICATES, seed).std())
-    variance = (
-        share * error**2 + (1 - share) * spread**2 + share * (1 - share) * (found - flat) ** 2
-    )
-    return share * found + (1 - share) * flat, float(np.sqrt(variance))
+    ends = (log_radius, log_radius - 1.96 * error, log_radius + 1.96 * error)
+    value, low, high = (2 * float(np.exp(v)) for v in ends)
+    return Constriction(value, low, high, at, models.n_molecules), ""

@@ -17,16 +17,13 @@ from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter1d
 
 from nanospine.spines.ring import likelihood_terms
-from nanospine.spines.stiffness import penalties, renewed, whole_penalty
+from nanospine.spines.stiffness import FREE, Flexibility, penalties, renewed, whole_penalty
 
-__all__ = ["EVEN", "FREE", "Tube", "TubePoints", "fit_tube"]
+__all__ = ["Tube", "TubePoints", "fit_tube"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _DEGREE = 3
-# Least stiffness of the log radius, by curvature and slope: in a first look anything, on a stretch
-# of neck that was chosen for being even no more than some 5 % from one knot to the next.
-FREE, EVEN = 1e-2, 400.0
 _MAX_STEPS = 40
 _LEAST_RADIUS_NM, _LARGEST_RADIUS_NM = 4.0, 900.0
 _SHARE_STEP_NM, _SHARE_SMOOTHING_NM = 25.0, 80.0
@@ -154,7 +151,7 @@ class _State:
     theta: FloatArray
     share: FloatArray
     stiffness: FloatArray
-    least: float
+    flexibility: Flexibility
 
 
 def fit_tube(
@@ -167,7 +164,7 @@ def fit_tube(
     *,
     filled: bool,
     knot_nm: float = 40.0,
-    least_stiffness: float = FREE,
+    flexibility: Flexibility = FREE,
 ) -> Tube:
     """Fit a tube by penalised maximum likelihood.
 
@@ -184,17 +181,16 @@ def fit_tube(
     filled : bool
     knot_nm : float
         Distance of knots; finer than the shape needs, the stiffness does the smoothing.
-    least_stiffness : float
-        Of the log radius: `FREE`; `EVEN`, which begins with a tube that is nearly even, not with
-        one that follows every knot; `STIFFEST` for a constant radius.
+    flexibility : Flexibility
+        How the log radius may change.
     """
     spans = int(np.clip(np.ceil((high - low) / knot_nm), 2, 80))
     width = (high - low) / spans
     knots = np.asarray(low + width * np.arange(-_DEGREE, spans + _DEGREE + 1), dtype=np.float64)
     basis = _basis(points.position, low, high, knots)
     k = spans + _DEGREE
-    rough = penalties(k)
-    state = _start(basis, rough, start_radius, start_centre, points, least_stiffness)
+    rough = penalties(k, flexibility)
+    state = _start(basis, rough, start_radius, start_centre, points, flexibility)
     flat = 1.0 / (np.pi * reach**2)
     outcome = _iterate(points, basis, rough, state, flat, filled, (low, high))
     terms, inverse, penalty = outcome
@@ -203,7 +199,7 @@ def fit_tube(
         - 0.5 * state.theta @ penalty @ state.theta
         + 0.5 * (np.linalg.slogdet(penalty)[1] + np.linalg.slogdet(inverse)[1])
     )
-    if least_stiffness > FREE:
+    if flexibility is not FREE:
         state.theta[2 * k :] += _centre_taken_out(points, basis, state, flat, filled, low, penalty)
     return Tube(
         low, high, knots, state.theta.reshape(3, k), inverse, penalty, points,
@@ -254,18 +250,14 @@ def _start(
     radius: FloatArray,
     centre: FloatArray,
     points: TubePoints,
-    least: float,
+    flexibility: Flexibility,
 ) -> _State:
     k = basis.shape[1]
     gram = (basis.T @ basis).toarray() + 0.3 * rough[0] + 1e-3 * np.eye(k)
     target = np.stack([centre[:, 0], centre[:, 1], np.log(radius)], axis=1)
     theta = np.linalg.solve(gram, basis.T @ target).T.ravel()
     size = int(np.ceil(np.ptp(points.position) / _SHARE_STEP_NM)) + 2
-    # Second differences of about 4 nm of the centre and 0.15 of log R to begin with
-    stiffness = np.array([1 / 4.0**2, 1 / 0.15**2, 1 / 0.5**2])
-    if least > FREE:
-        stiffness = np.array([1.0, max(1e4, least), max(1e4, least)])
-    return _State(theta, np.full(size, 2 * _USUAL_SHARE), stiffness, least)
+    return _State(theta, np.full(size, 2 * _USUAL_SHARE), flexibility.start(k), flexibility)
 
 
 def _evaluate(
@@ -343,7 +335,7 @@ def _iterate(
         old = state.stiffness
         state.share = _share_of(points, new[1], span[0], len(state.share))
         if step >= 2:
-            state.stiffness = renewed(old, rough, theta, inverse, state.least)
+            state.stiffness = renewed(old, rough, theta, inverse, state.flexibility)
         terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
         settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
         if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
