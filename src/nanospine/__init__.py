@@ -80,31 +80,46 @@ if TYPE_CHECKING:
     from nanospine.spines.neck import measure_neck as measure_neck
     from nanospine.statistics.clark_evans import ClarkEvans as ClarkEvans
     from nanospine.statistics.clark_evans import clark_evans as clark_evans
+    from nanospine.statistics.coupling import centroid_distances as centroid_distances
+    from nanospine.statistics.coupling import nearest_distances_test as nearest_distances_test
+    from nanospine.statistics.coupling_coordinates import (
+        cluster_colocalization as cluster_colocalization,
+    )
+    from nanospine.statistics.coupling_coordinates import colocalization as colocalization
+    from nanospine.statistics.coupling_correlation import (
+        cross_correlation_fit as cross_correlation_fit,
+    )
+    from nanospine.statistics.coupling_transport import (
+        optimal_transport_curve as optimal_transport_curve,
+    )
     from nanospine.statistics.envelope_result import DeviationTest as DeviationTest
     from nanospine.statistics.envelope_result import EnvelopeTest as EnvelopeTest
     from nanospine.statistics.envelopes import dclf_test as dclf_test
     from nanospine.statistics.envelopes import mad_test as mad_test
     from nanospine.statistics.envelopes import simulation_envelope as simulation_envelope
+    from nanospine.statistics.intensity import kernel_intensity as kernel_intensity
+    from nanospine.statistics.local import local_k as local_k
+    from nanospine.statistics.local import local_l as local_l
     from nanospine.statistics.nearest import NearestDistances as NearestDistances
     from nanospine.statistics.nearest import empty_space_f as empty_space_f
     from nanospine.statistics.nearest import j_function as j_function
     from nanospine.statistics.nearest import nearest_distances as nearest_distances
     from nanospine.statistics.nearest import nearest_neighbour_g as nearest_neighbour_g
+    from nanospine.statistics.pair_correlation import pair_correlation as pair_correlation
     from nanospine.statistics.randomisation import CompleteRandomness as CompleteRandomness
     from nanospine.statistics.randomisation import FixedPatterns as FixedPatterns
     from nanospine.statistics.randomisation import RandomLabelling as RandomLabelling
     from nanospine.statistics.randomisation import RandomShift as RandomShift
     from nanospine.statistics.randomisation import ShiftedClusters as ShiftedClusters
     from nanospine.statistics.randomisation import null_patterns as null_patterns
-    from nanospine.statistics.intensity import kernel_intensity as kernel_intensity
-    from nanospine.statistics.local import local_k as local_k
-    from nanospine.statistics.local import local_l as local_l
-    from nanospine.statistics.pair_correlation import pair_correlation as pair_correlation
     from nanospine.statistics.ripley import ripley_h as ripley_h
     from nanospine.statistics.ripley import ripley_k as ripley_k
     from nanospine.statistics.ripley import ripley_l as ripley_l
     from nanospine.statistics.soda import SodaResult as SodaResult
     from nanospine.statistics.soda import soda as soda
+    from nanospine.statistics.soda_chains import SodaChains as SodaChains
+    from nanospine.statistics.soda_chains import soda_by_region as soda_by_region
+    from nanospine.statistics.soda_chains import soda_chains as soda_chains
     from nanospine.surface.alpha_complex import AlphaComplex as AlphaComplex
     from nanospine.surface.alpha_complex import alpha_complex as alpha_complex
     from nanospine.surface.alpha_complex import alpha_tiles as alpha_tiles
@@ -231,6 +246,15 @@ _WHERE = {
     "clark_evans": "nanospine.statistics.clark_evans",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
+    "cross_correlation_fit": "nanospine.statistics.coupling_correlation",
+    "optimal_transport_curve": "nanospine.statistics.coupling_transport",
+    "soda_chains": "nanospine.statistics.soda_chains",
+    "SodaChains": "nanospine.statistics.soda_chains",
+    "soda_by_region": "nanospine.statistics.soda_chains",
+    "nearest_distances_test": "nanospine.statistics.coupling",
+    "centroid_distances": "nanospine.statistics.coupling",
+    "colocalization": "nanospine.statistics.coupling_coordinates",
+    "cluster_colocalization": "nanospine.statistics.coupling_coordinates",
     "find_spines": "nanospine.spines.find",
     "measure_neck": "nanospine.spines.neck",
     "classify": "nanospine.spines.classes",

@@ -14,7 +14,7 @@ from nanospine.core.region import Region
 from nanospine.points.cluster_table import Clusters
 from nanospine.statistics.patterns import Pattern, checked_radii, pattern, shared_region
 
-__all__ = ["Channels", "Objects", "channels", "ring_edges"]
+__all__ = ["Channels", "Objects", "as_points", "channels", "ring_edges"]
 
 FloatArray = npt.NDArray[np.float64]
 Objects = Localizations | Clusters | pd.DataFrame | npt.ArrayLike
@@ -62,7 +62,7 @@ def channels(
         For radii that are not ascending or reach across the whole region.
     """
     edges = ring_edges(radii_nm)
-    first, second = _points(a, "a"), _points(b, "b")
+    first, second = as_points(a, "a"), as_points(b, "b")
     region = shared_region(first, second, region)
     pattern_a = pattern(first, region, name="a", least=2)
     pattern_b = pattern(second, region, name="b", least=2)
@@ -85,7 +85,8 @@ def channels(
     return Channels(pattern_a, pattern_b, edges, region, tuple(notes))
 
 
-def _points(objects: Objects, name: str) -> Localizations | FloatArray:
+def as_points(objects: Objects, name: str) -> Localizations | FloatArray:
+    """Give objects as localizations or as an array of their positions."""
     if isinstance(objects, Localizations):
         return objects
     if isinstance(objects, Clusters):
