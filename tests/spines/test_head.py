@@ -25,7 +25,7 @@ def test_neck_and_head_of_a_planted_profile(neck, length, head):
     found = measure_head(*profile(neck, length, head))
     assert found.neck_diameter_nm == neck
     assert found.head_diameter_nm == pytest.approx(head, rel=0.01)
-    assert found.neck_length_nm == pytest.approx(length, rel=0.1)
+    assert found.neck_length_nm == pytest.approx(length, rel=0.03)
     assert found.head_volume_nm3 == pytest.approx(np.pi / 6 * head**3, rel=0.05)
 
 

@@ -39,7 +39,8 @@ def measure_head(profile: NeckProfile, length_nm: float) -> HeadMeasures:
     The head is the widest place beyond the constriction. The border is where the diameter,
     followed from the constriction outward, has risen by a third of the way from the constriction
     to the head (after Dorkenwald et al., who cut the inscribed radius at two thirds, which lies
-    well inside a round head). A profile that widens less than 1.2-fold has no head of its own:
+    well inside a round head), less what a round head of that diameter is high there: the border is
+    where the neck meets it. A profile that widens less than 1.2-fold has no head of its own:
     a spine much longer than wide is all neck, others are all head. Volumes integrate
     pi/4 d² along the centreline, with d falling to 0 at the tip.
 
@@ -79,7 +80,9 @@ def measure_head(profile: NeckProfile, length_nm: float) -> HeadMeasures:
         )  # fmt: skip
     level = narrow + _HEAD_BORDER * (head - narrow)
     crossing = np.flatnonzero(beyond & (d >= level))
-    border = _crossing(s, d, int(crossing[0]), level)
+    at_level = _crossing(s, d, int(crossing[0]), level)
+    height = (np.sqrt(head**2 - narrow**2) - np.sqrt(head**2 - level**2)) / 2
+    border = max(at_level - height, min(narrow_at, at_level))
     in_neck = (s <= border) & (d <= level)
     mean = float(d[in_neck].mean()) if in_neck.any() else narrow
     return HeadMeasures(narrow, mean, border, head, _volume(s, d, border), volume)
