@@ -171,8 +171,8 @@ BAD = {
     "labels of floats": (
         lambda: draws(ns.ShiftedClusters(np.ones(60)), 1, region=SQUARE), "of float64"),
     "cluster that cannot turn": (
-        lambda: draws(ns.ShiftedClusters([0, 0], rotate=True), 1, points=[[0, 5], [900, 5]],
-                      region=ns.Box((0, 0), (900, 10))), "found no place"),
+        lambda: draws(ns.ShiftedClusters([0, 0], rotate=True), 1, points=[[0, 5e-4], [900, 5e-4]],
+                      region=ns.Box((0, 0), (900, 1e-3))), "found no place"),
     "empty": (lambda: draws("csr", 1, points=np.zeros((0, 2)), region=SQUARE), "found none"),
     "shift of no length": (
         lambda: draws(ns.RandomShift(0.0), 1, points=L_SHAPE.sample_nm(9, 1),
