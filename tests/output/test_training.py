@@ -73,6 +73,15 @@ def test_nnunet_gets_images_labels_spacing_and_dataset_json(tmp_path: Path) -> N
     assert (tifffile.imread(place / "imagesTr/dendrite_0000_0000.tif") == pair.image.data).all()
 
 
+def test_nnunet_itself_takes_the_data_set(tmp_path: Path) -> None:
+    pytest.importorskip("tifffile", reason="tifffile writes the volumes")
+    check = pytest.importorskip(
+        "nnunetv2.experiment_planning.verify_dataset_integrity", reason="nnU-Net is the judge"
+    )
+    write_training_volumes(tmp_path / "raw", 2, layout="nnunet", seed=3, **OPTIONS)
+    check.verify_dataset_integrity(str(tmp_path / "raw/Dataset501_nanospine"), 1)
+
+
 def test_deepd3_gets_stacks_masks_and_meta(tmp_path: Path) -> None:
     write_training_volumes(tmp_path / "d3", 2, layout="deepd3", seed=3, **OPTIONS)
     pair = simulated_pair(3, **OPTIONS)

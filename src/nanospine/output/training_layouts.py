@@ -198,6 +198,7 @@ class _NnUNet:
                 "labels": _CLASSES,
                 "numTraining": self._count,
                 "file_ending": ".tif",
+                "overwrite_image_reader_writer": "Tiff3DIO",
                 "description": "Dendrites simulated by nanospine",
                 "licence": "the data are yours",
             },

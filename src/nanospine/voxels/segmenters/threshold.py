@@ -125,7 +125,7 @@ def local(
     *,
     window_nm: float = 1500.0,
     offset: float = 0.0,
-    floor: float = 0.1,
+    floor: float = 0.5,
     sigma_nm: float = 0.0,
     fill: str = "planes",
     min_volume_nm3: float = 5e6,
