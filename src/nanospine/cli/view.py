@@ -102,9 +102,7 @@ def view(
     precision = None if precision_nm is None else one_or_three(precision_nm)
     thing = None
     if show is not Show.points:
-        thing = _found(
-            locs, show, "filled" if label is Label.filled else "membrane", alpha_nm, precision
-        )
+        thing = _found(locs, show, label, alpha_nm, precision)
     with_points = thing is None or colour_by is not None
     _draw(thing, locs if with_points else None, png, camera, colour_by, width, height, dark)
     say(f"picture written to {png}")
