@@ -184,7 +184,7 @@ def clusters(generator: np.random.Generator, n: int) -> FloatArray:
 def test_clusters_are_seen_at_their_size_by_every_function() -> None:
     generator = np.random.default_rng(8)
     points = np.clip(clusters(generator, 8), 0, BOX.high_nm)
-    for function in ("K", "L", "H", "G", "F", "J"):
+    for function in ("K", "L", "H", "g", "G", "F", "J"):
         found = ns.simulation_envelope(points, function, RADII, region=BOX, n_simulations=39)
         assert found.p_value == pytest.approx(1 / 40), function
         assert found.outside.any()

@@ -43,7 +43,7 @@ _WHERE = {
     "K": ("nanospine.statistics.ripley", "ripley_k"),
     "L": ("nanospine.statistics.ripley", "ripley_l"),
     "H": ("nanospine.statistics.ripley", "ripley_h"),
-    "g": ("nanospine.statistics.ripley", "pair_correlation"),
+    "g": ("nanospine.statistics.pair_correlation", "pair_correlation"),
     "G": ("nanospine.statistics.nearest", "nearest_neighbour_g"),
     "F": ("nanospine.statistics.nearest", "empty_space_f"),
     "J": ("nanospine.statistics.nearest", "j_function"),
