@@ -27,6 +27,7 @@ __all__ = [
     "RunConfig",
     "SpineOptions",
     "StepOptions",
+    "read_toml",
 ]
 
 EXAMPLE = """\
@@ -216,17 +217,7 @@ class RunConfig(_Section):
             When the file cannot be read, is not TOML, or holds an unknown key or a wrong value.
         """
         source = Path(path)
-        try:
-            values = tomllib.loads(source.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise ConfigError(f"{source}: cannot be read: {error.strerror or error}.") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{source}: is not a text file in UTF-8; expected TOML.") from error
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(
-                f"{source}: is not valid TOML: {error}. `nanospine run --example` prints a "
-                "configuration to start from."
-            ) from error
+        values = read_toml(source)
         return cls.from_dict(values, where=source.name, base_folder=source.parent)
 
     @property
@@ -238,6 +229,27 @@ class RunConfig(_Section):
     def output_folder(self) -> Path:
         """Where the results go."""
         return self.base_folder / Path(self.output.folder).expanduser()
+
+
+def read_toml(source: Path) -> dict[str, Any]:
+    """Read a TOML file; whatever is wrong with it is a :class:`ConfigError` that says so.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, is not UTF-8, or is not TOML.
+    """
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{source}: cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: is not a text file in UTF-8; expected TOML.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{source}: is not valid TOML: {error}. `nanospine run --example` prints a "
+            "configuration to start from."
+        ) from error
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nanospine.spines.model import Spines
     from nanospine.surface.envelope import Envelope
 
-__all__ = ["Analysis", "RunResult", "analyse", "require_points", "run"]
+__all__ = ["Analysis", "RunResult", "analyse", "input_sha256_of", "require_points", "run"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-image", "numba", "shapely")
 
@@ -157,7 +157,7 @@ def run(
     with _timed(timings, "read"):
         report(progress, "reading", 0.0)
         localizations = _read(config)
-        input_sha256 = _sha256(config.input_path)
+        input_sha256 = input_sha256_of(config.input_path)
         report(progress, "reading", 1.0)
     found = analyse(localizations, config, progress=progress)
     timings.update(found.timings_s)
@@ -380,8 +380,8 @@ def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
     timings[name] = time.perf_counter() - start
 
 
-def _sha256(path: Path) -> str:
-    """Sum of a file; of a folder, the sum of the names and sums of its files."""
+def input_sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file; of a folder, that of the names and sums of its files."""
     if path.is_file():
         return sha256_of(path)
     digest = hashlib.sha256()
