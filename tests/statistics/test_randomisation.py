@@ -167,9 +167,9 @@ BAD = {
     "labelling of one": (lambda: draws("labelling", 1, region=SQUARE), "second as other"),
     "shift of one": (lambda: draws("shift", 1, region=SQUARE), "second as other"),
     "labels missing": (
-        lambda: draws(ns.ShiftedClusters([1, 2]), 1, region=SQUARE), "for at least 60 points"),
+        lambda: draws(ns.ShiftedClusters([1, 2]), 1, region=SQUARE), "each of at least 60 points"),
     "labels of floats": (
-        lambda: draws(ns.ShiftedClusters(np.ones(60)), 1, region=SQUARE), "of float64"),
+        lambda: draws(ns.ShiftedClusters(np.full(60, 0.5)), 1, region=SQUARE), "float64"),
     "cluster that cannot turn": (
         lambda: draws(ns.ShiftedClusters([0, 0], rotate=True), 1, points=[[0, 5e-4], [900, 5e-4]],
                       region=ns.Box((0, 0), (900, 1e-3))), "found no place"),

@@ -232,7 +232,10 @@ def _null(null: Null, first: Localizations, second: Localizations | None) -> str
             "--null clusters moves clusters as wholes and needs a column 'cluster', found "
             f"{', '.join(moved.table.columns)}; make one with `nanospine filter --step cluster`."
         )
-    return ShiftedClusters(moved.table["cluster"].to_numpy())
+    labels = moved.table["cluster"]
+    if labels.dtype.kind == "f":  # an empty cell is no cluster
+        labels = labels.fillna(-1)
+    return ShiftedClusters(labels.to_numpy())
 
 
 def _blinking(*patterns: Localizations | None) -> tuple[str, ...]:

@@ -225,13 +225,7 @@ class ShiftedClusters:
     ) -> Simulated:
         """Draw once."""
         moved = points if other is None else other
-        labels = np.asarray(self.labels)
-        if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) <= moved.rows[-1]:
-            raise ConfigError(
-                f"labels: a whole number for each point was expected, found "
-                f"{labels.shape} of {labels.dtype} for at least {moved.rows[-1] + 1} points."
-            )
-        labels = labels[moved.rows]
+        labels = self._labels(int(moved.rows[-1]) + 1)[moved.rows]
         placed = np.empty_like(moved.points_nm)
         for label in np.unique(labels[labels >= 0]):
             chosen = labels == label
@@ -241,6 +235,18 @@ class ShiftedClusters:
         if other is None:
             return Simulated(placed, None, points.region)
         return Simulated(points.points_nm, placed, points.region)
+
+    def _labels(self, least: int) -> npt.NDArray[np.int64]:
+        labels = np.asarray(self.labels)
+        whole = labels.dtype.kind in "iu" or (
+            labels.dtype.kind == "f" and bool((labels == np.round(labels)).all())
+        )
+        if labels.ndim != 1 or not whole or len(labels) < least:
+            raise ConfigError(
+                f"labels: a whole number for each of at least {least} points was expected, found "
+                f"{labels.dtype} of shape {labels.shape}."
+            )
+        return labels.astype(np.int64)
 
     def _placed(
         self, members: FloatArray, region: Region, generator: np.random.Generator
