@@ -10,7 +10,9 @@ import trimesh
 
 from nanospine.spines.shaft import smooth_path
 
-__all__ = ["Levels", "part_of", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2"]
+__all__ = [
+    "Levels", "bridged", "part_of", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -73,6 +75,23 @@ def slice_levels(vertices_nm: FloatArray, area_nm2: FloatArray, distance_nm: Flo
     mean = np.asarray(centre[full] / area[full, None], dtype=np.float64)
     girth = np.asarray(area[full] / _SLICE_NM, dtype=np.float64)
     return Levels(np.asarray(middle[full], dtype=np.float64), mean, girth)
+
+
+def bridged(levels: Levels, fork_nm: float) -> Levels:
+    """Leave out the levels below a fork in which its ways run side by side in one surface.
+
+    What lies in the crotch between two ways is too narrow for an envelope to enter: there the
+    centroid is between the ways, on neither. From the fork downward, levels whose girth is more
+    than a quarter above the least one below are left out; the centreline goes straight past them.
+    """
+    below = levels.distance_nm < fork_nm
+    if below.sum() < 2:
+        return levels
+    narrow = levels.girth_nm <= 1.25 * float(np.min(levels.girth_nm[below]))
+    last = int(np.flatnonzero(below & narrow)[-1])
+    keep = ~below
+    keep[: last + 1] = True
+    return Levels(levels.distance_nm[keep], levels.centre_nm[keep], levels.girth_nm[keep])
 
 
 def surface_centreline_nm(

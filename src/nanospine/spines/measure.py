@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from nanospine.spines.classes import classify
 from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
-from nanospine.spines.levels import part_of, slice_levels, surface_centreline_nm
+from nanospine.spines.levels import bridged, part_of, slice_levels, surface_centreline_nm
 from nanospine.spines.model import Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
 from nanospine.spines.shaft import ShaftAxis
@@ -162,6 +162,8 @@ def _centreline(
     weight = area_nm2[protrusion.vertices]
     way = _main_way(protrusion)
     levels = slice_levels(xyz[way], weight[way], protrusion.distance_nm[way])
+    for head in protrusion.heads[1:]:
+        levels = bridged(levels, float(protrusion.distance_nm[head].min()))
     farthest = np.argsort(protrusion.distance_nm[way])[-3:]
     tip = xyz[way][farthest].mean(axis=0)
     stand = _stand(levels.centre_nm[0], axes)

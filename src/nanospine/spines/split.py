@@ -161,9 +161,11 @@ def _resolved(
         count, part = csgraph.connected_components(graph[rest][:, rest], directed=False)
         for i in range(count):
             mine = part == i
-            if above[mine].max() >= min_length_nm:
+            # The length of a spine counts from the shaft, the foot included.
+            if above[mine].max() >= max(min_length_nm - cut, 0.5 * min_length_nm):
+                least = min(float(above[mine].max()), min_length_nm)
                 result += _resolved(
-                    graph, rest[mine], above[mine], area, min_length_nm, join_nm, count == 1
+                    graph, rest[mine], above[mine], area, least, join_nm, count == 1
                 )
     return result
 
