@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, GeometryError
+from nanospine.core.errors import ConfigError
 from nanospine.core.region import Region
+from nanospine.statistics.null_model import NullModel, Simulated, spawned
 from nanospine.statistics.patterns import Pattern, Points, pattern, shared_region
+from nanospine.statistics.shifted_clusters import ShiftedClusters
 from nanospine.statistics.shifts import shifted
 
 __all__ = [
@@ -29,42 +31,6 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 Move = Literal["points", "other", "both"]
-
-# Places tried for a cluster before it is said not to fit.
-_TRIES = 2_000
-
-
-@dataclass(frozen=True, eq=False)
-class Simulated:
-    """One draw of a null model.
-
-    Attributes
-    ----------
-    points_nm : ndarray, shape (n, d)
-        Positions, nm.
-    other_nm : ndarray, shape (m, d), optional
-        Those of the second pattern, where there is one.
-    region : Region
-        Where they could have been: the region of the data, or the part of it that a shift leaves.
-    """
-
-    points_nm: FloatArray = field(repr=False)
-    other_nm: FloatArray | None = field(repr=False)
-    region: Region
-
-
-@runtime_checkable
-class NullModel(Protocol):
-    """What draws patterns by chance. Any frozen object with these two members will do."""
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-
-    def draw(
-        self, points: Pattern, other: Pattern | None, generator: np.random.Generator
-    ) -> Simulated:
-        """Draw once."""
 
 
 @dataclass(frozen=True)
@@ -188,91 +154,6 @@ class RandomShift:
 
 
 @dataclass(frozen=True, eq=False)
-class ShiftedClusters:
-    """Each cluster moves as a whole to a uniform place where all of it lies in the region.
-
-    The clusters keep their shape, number and size; what chance decides is where they are. Points
-    without a cluster are placed uniformly, one by one. Clusters may overlap.
-
-    Parameters
-    ----------
-    labels : array_like of int, shape (n,)
-        Cluster of each point of the pattern that moves (of `other` where there is one), in the
-        order of the input; -1 for none. `Clusters.labels` is such an array.
-    rotate : bool
-        Turn each cluster at random about its centre (in the plane; about any axis in 3-D).
-
-    Examples
-    --------
-    >>> from nanospine import Box
-    >>> model = ShiftedClusters([0, 0, -1])
-    >>> drawn = next(null_patterns([[1, 1], [1, 3], [7, 7]], model, 1,
-    ...                            region=Box((0, 0), (9, 9))))
-    >>> (drawn.points_nm[1] - drawn.points_nm[0]).tolist()
-    [0.0, 2.0]
-    """
-
-    labels: npt.ArrayLike
-    rotate: bool = False
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "shifted clusters"
-
-    def draw(
-        self, points: Pattern, other: Pattern | None, generator: np.random.Generator
-    ) -> Simulated:
-        """Draw once."""
-        moved = points if other is None else other
-        labels = self._labels(int(moved.rows[-1]) + 1)[moved.rows]
-        placed = np.empty_like(moved.points_nm)
-        for label in np.unique(labels[labels >= 0]):
-            chosen = labels == label
-            placed[chosen] = self._placed(moved.points_nm[chosen], moved.region, generator)
-        alone = labels < 0
-        placed[alone] = moved.region.sample_nm(int(alone.sum()), generator)
-        if other is None:
-            return Simulated(placed, None, points.region)
-        return Simulated(points.points_nm, placed, points.region)
-
-    def _labels(self, least: int) -> npt.NDArray[np.int64]:
-        labels = np.asarray(self.labels)
-        whole = labels.dtype.kind in "iu" or (
-            labels.dtype.kind == "f" and bool((labels == np.round(labels)).all())
-        )
-        if labels.ndim != 1 or not whole or len(labels) < least:
-            raise ConfigError(
-                f"labels: a whole number for each of at least {least} points was expected, found "
-                f"{labels.dtype} of shape {labels.shape}."
-            )
-        return labels.astype(np.int64)
-
-    def _placed(
-        self, members: FloatArray, region: Region, generator: np.random.Generator
-    ) -> FloatArray:
-        low, high = region.bounds_nm
-        shape = members - members.mean(axis=0)
-        for _ in range(_TRIES):
-            turned = shape @ _rotation(shape.shape[1], generator).T if self.rotate else shape
-            # The box of places where the cluster does not stick out of the region's own box.
-            least, most = low - turned.min(axis=0), high - turned.max(axis=0)
-            if (most < least).any():
-                if self.rotate:
-                    continue
-                break
-            there = turned + generator.uniform(least, most)
-            if region.contains(there).all():
-                return there
-        raise GeometryError(
-            f"shifted clusters: a cluster of {len(members)} points, "
-            f"{np.ptp(members, axis=0).max():.4g} nm wide, found no place inside the region in "
-            f"{_TRIES} tries; the region is {(high - low).min():.4g} nm across. Split such "
-            "clusters, or use 'csr'."
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class FixedPatterns:
     """Patterns simulated elsewhere, one for each simulation.
 
@@ -336,11 +217,6 @@ def null_model(null: str | NullModel) -> NullModel:
     )
 
 
-def spawned(seed: int | None, n: int) -> list[np.random.SeedSequence]:
-    """Give an independent seed for each simulation: the same ones for the same `seed`."""
-    return np.random.SeedSequence(seed).spawn(n)
-
-
 def null_patterns(
     points: Points,
     null: str | NullModel = "csr",
@@ -396,12 +272,3 @@ def null_patterns(
         first, second = pattern(points, window), pattern(other, window, name="other")
     for sequence in spawned(seed, n):
         yield model.draw(first, second, np.random.default_rng(sequence))
-
-
-def _rotation(dimension: int, generator: np.random.Generator) -> FloatArray:
-    if dimension == 2:
-        angle = generator.uniform(0, 2 * np.pi)
-        return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.random(rng=generator).as_matrix())
