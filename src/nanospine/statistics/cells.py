@@ -166,40 +166,54 @@ def _runs(side: FloatArray, shape: IntArray, radius: float, half: bool, periodic
 def _sort(
     points: FloatArray, low: FloatArray, side: FloatArray, shape: IntArray
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], IntArray, IntArray]:
-    place = np.zeros(len(points), dtype=np.int64)
-    for axis in range(points.shape[1] - 1, -1, -1):
-        step = np.floor((points[:, axis] - low[axis]) / side[axis]).astype(np.int64)
-        place = place * shape[axis] + np.clip(step, 0, shape[axis] - 1)
+    n = len(points)
     start = np.zeros(int(shape.prod()) + 1, dtype=np.int64)
-    rows = np.empty(len(points), dtype=np.int64)
-    _counting_sort(place, start, rows)
-    ordered = points[rows]
-    columns = [np.ascontiguousarray(column) for column in ordered.T]
-    if len(columns) == 2:
-        columns.append(np.zeros(len(points)))
+    rows = np.empty(n, dtype=np.int64)
+    columns = np.zeros((3, n))
+    _counting_sort(
+        np.ascontiguousarray(points), np.ascontiguousarray(low, dtype=np.float64), side, shape,
+        start, rows, columns,
+    )  # fmt: skip
     return (columns[0], columns[1], columns[2]), rows, start
 
 
-@njit(cache=True, nogil=True)
-def _counting_sort(place: IntArray, start: IntArray, rows: IntArray) -> None:
-    for cell in place:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _counting_sort(
+    points: FloatArray,
+    low: FloatArray,
+    side: FloatArray,
+    shape: IntArray,
+    start: IntArray,
+    rows: IntArray,
+    columns: FloatArray,
+) -> None:
+    n, dimension = points.shape
+    place = np.empty(n, dtype=np.int64)
+    for row in range(n):
+        cell = 0
+        for axis in range(dimension - 1, -1, -1):
+            step = int((points[row, axis] - low[axis]) / side[axis])
+            cell = cell * shape[axis] + min(max(step, 0), shape[axis] - 1)
+        place[row] = cell
         start[cell + 1] += 1
     for cell in range(start.size - 1):
         start[cell + 1] += start[cell]
     cursor = start[:-1].copy()
-    for row in range(place.size):
+    for row in range(n):
         cell = place[row]
-        rows[cursor[cell]] = row
+        target = cursor[cell]
         cursor[cell] += 1
+        rows[target] = row
+        for axis in range(dimension):
+            columns[axis, target] = points[row, axis]
 
 
 @njit(cache=True, nogil=True)
-def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> tuple[int, int]:
-    """Write the runs of a cell's neighbourhood; give their number and the end of its own run.
+def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> int:
+    """Write the runs of a cell's neighbourhood; give their number.
 
     `bounds` (k, 2) and `shifts` (k, 3) receive first and last + 1 of each run and how far it is
-    moved by the period. With `half` the part of run 0 that begins in the cell itself is left out
-    and its end is returned: there a point pairs with those behind it.
+    moved by the period. With `half` the first one begins with the points of the cell itself.
     """
     shape, runs, period, start = grid.shape, grid.runs, grid.period, grid.other_start
     nx, ny, nz = shape[0], shape[1], shape[2]
@@ -207,7 +221,6 @@ def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> tup
     cy = (cell // nx) % ny
     cz = cell // (nx * ny)
     count = 0
-    own_end = start[cell]
     for run in range(runs.shape[0]):
         z = cz + runs[run, 0]
         y = cy + runs[run, 1]
@@ -226,9 +239,6 @@ def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> tup
             right = min(last, turn * nx + nx - 1) - turn * nx
             low = start[row + left]
             high = start[row + right + 1]
-            if grid.half and run == 0 and turn == 0:
-                own_end = high
-                continue
             if high > low:
                 bounds[count, 0] = low
                 bounds[count, 1] = high
@@ -236,7 +246,7 @@ def segments(grid: Grid, cell: int, bounds: IntArray, shifts: FloatArray) -> tup
                 shifts[count, 1] = turn_y * period[1]
                 shifts[count, 2] = turn_z * period[2]
                 count += 1
-    return count, own_end
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -255,7 +265,7 @@ def fill(
     Gives how many points it holds, and where to go on. `index` receives their sorted places.
     """
     x, y, z = grid.bx, grid.by, grid.bz
-    size = buffer.shape[1]
+    size = index.size
     filled = 0
     while segment < count:
         low = bounds[segment, 0] + offset

@@ -123,7 +123,7 @@ def _smooth(grid: Grid, low: int, high: int, scale: float, limit: float, out: Fl
     for cell in range(low, high):
         if grid.start[cell] == grid.start[cell + 1]:
             continue
-        count, _ = segments(grid, cell, bounds, shifts)
+        count = segments(grid, cell, bounds, shifts)
         segment, offset = 0, 0
         while segment < count:
             n, segment, offset = fill(grid, bounds, shifts, count, segment, offset, buffer, index)

@@ -151,7 +151,7 @@ def _sum_isotropic(
     for cell in range(low, high):
         if grid.start[cell] == grid.start[cell + 1]:
             continue
-        total, _ = segments(grid, cell, bounds, shifts)
+        total = segments(grid, cell, bounds, shifts)
         for i in range(grid.start[cell], grid.start[cell + 1]):
             x, y, z = grid.ax[i], grid.ay[i], grid.az[i]
             row = i - row_shift if local else 0
@@ -168,9 +168,9 @@ def _sum_isotropic(
                 for k in range(n):
                     dx, dy, dz = buffer[0, k] - x, buffer[1, k] - y, buffer[2, k] - z
                     square = dx * dx + dy * dy + dz * dz
-                    found = bins.table[np.int64(min(square * bins.scale, top))]
+                    found = bins.table[np.uint32(min(square * bins.scale, top))]
                     while square > bins.squares[found]:
-                        found += 1
+                        found += np.uint32(1)
                     if found == beyond or (grid.one and index[k] == i):
                         continue
                     weight = u[i] * v[index[k]]

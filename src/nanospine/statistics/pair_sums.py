@@ -132,21 +132,15 @@ def _sum(
     out: FloatArray,
 ) -> None:
     half, top = grid.half, float(bins.table.size - 1)
-    bounds = np.empty((3 * grid.runs.shape[0] + 1, 2), dtype=np.int64)
-    shifts = np.empty((3 * grid.runs.shape[0] + 1, 3))
+    bounds = np.empty((3 * grid.runs.shape[0], 2), dtype=np.int64)
+    shifts = np.empty((3 * grid.runs.shape[0], 3))
     buffer = np.empty((3, BLOCK))
     index = np.empty(BLOCK, dtype=np.int64)
     for cell in range(low, high):
         first, last = grid.start[cell], grid.start[cell + 1]
         if first == last:
             continue
-        count, end = segments(grid, cell, bounds, shifts)
-        if half and end > first:
-            # The own run comes along as one more; pairs backwards are left out below.
-            bounds[count, 0] = first
-            bounds[count, 1] = end
-            shifts[count, :] = 0.0
-            count += 1
+        count = segments(grid, cell, bounds, shifts)
         segment, offset = 0, 0
         while segment < count:
             n, segment, offset = fill(grid, bounds, shifts, count, segment, offset, buffer, index)
@@ -157,9 +151,9 @@ def _sum(
                     dy = buffer[1, k] - grid.ay[i]
                     dz = buffer[2, k] - grid.az[i]
                     square = dx * dx + dy * dy + dz * dz
-                    found = bins.table[np.int64(min(square * bins.scale, top))]
+                    found = bins.table[np.uint32(min(square * bins.scale, top))]
                     while square > bins.squares[found]:
-                        found += 1
+                        found += np.uint32(1)
                     if found == bins.squares.size - 1:
                         continue
                     j = index[k]
