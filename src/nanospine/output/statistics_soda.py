@@ -110,7 +110,7 @@ def _draw_pairs(axes: Axes, result: SodaResult) -> None:
         error = float(ndtri((1 + result.level) / 2)) * rings["coupled_pairs_se"].to_numpy()
         axes.errorbar((low + high) / 2, pairs, error, fmt="none", color="black", linewidth=1,
                       capsize=2, label=f"{100 * result.level:.4g} % by chance")  # fmt: skip
-    if result.distance_model != "sums":
+    if np.isfinite(result.distance_parameters_nm).all():
         from nanospine.statistics.soda_distance import distance_law
 
         edges = np.append(low, high[-1])

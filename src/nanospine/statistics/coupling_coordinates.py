@@ -125,7 +125,8 @@ def _values(points: Pattern, other: Pattern, radius: float, n_steps: int) -> Flo
         cross = np.cumsum(across.ring_counts(part, steps), axis=1).astype(np.float64)
         ok = (same[:, -1] > 0) & (cross[:, -1] > 0)
         ranks = [
-            rankdata(counts[ok] / counts[ok, -1:] * even, axis=1) - (n_steps + 1) / 2
+            # Rounded: densities that are equal are a tie, whatever their last digit.
+            rankdata(np.round(counts[ok] / counts[ok, -1:] * even, 9), axis=1) - (n_steps + 1) / 2
             for counts in (same, cross)
         ]
         norm = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DistanceFit", "distance_law", "fit_distance"]
+__all__ = ["DistanceFit", "distance_law", "fit_distance", "ring_moments"]
 
 FloatArray = npt.NDArray[np.float64]
 Family = Callable[[float, float], tuple[Callable[[FloatArray], FloatArray], float, float]]
 
 # A curve is rejected when data so far from it come up in fewer of this share of cases.
-_REJECT = 0.05
+_REJECT = 0.01
 # Coupled pairs over their standard error below which no curve is fitted.
 _SIGNAL = 4.0
 
@@ -65,18 +65,51 @@ def fit_distance(
     >>> found.model, round(found.mean_nm), round(found.std_nm)
     ('folded normal', 100, 25)
     """
-    m = len(coupled)
     error = float(np.sqrt(max(float(covariance.sum()), 1e-300)))
-    if m < 5 or coupled.sum() < _SIGNAL * error:
+    if len(coupled) < 5 or coupled.sum() < _SIGNAL * error:
         return None
-    ridge = 1e-9 * np.trace(covariance) / m
-    white = np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(m))).T
+    white = _white(covariance)
     fits = [
         found
         for name, family in _FAMILIES.items()
         if (found := _fit(name, family, white, coupled, edges_nm, start)) is not None
     ]
     return min(fits, key=lambda item: item[0])[1] if fits else None
+
+
+def _white(covariance: FloatArray) -> FloatArray:
+    """Matrix that makes the errors independent, each with variance 1."""
+    ridge = 1e-9 * np.trace(covariance) / len(covariance)
+    return np.asarray(
+        np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(len(covariance)))).T
+    )
+
+
+def ring_moments(
+    coupled: FloatArray, covariance: FloatArray, edges_nm: FloatArray
+) -> tuple[float, float]:
+    """Mean and standard deviation of the coupled distance when no ring may have less than none.
+
+    For the case that no distribution fits and errors of far rings leave no positive variance.
+
+    Examples
+    --------
+    >>> edges = np.array([0.0, 20, 40, 60])
+    >>> ring_moments(np.array([0.0, 90, -40]), np.eye(3), edges)
+    (30.0, 5.773502691896258)
+    """
+    from scipy.optimize import nnls
+
+    white = _white(covariance)
+    pairs = nnls(white, white @ coupled)[0]
+    total = pairs.sum()
+    if total <= 0:
+        return float("nan"), float("nan")
+    middle = (edges_nm[1:] + edges_nm[:-1]) / 2
+    mean = float(pairs @ middle / total)
+    inside = np.diff(edges_nm) ** 2 / 12  # of distances spread evenly over a ring
+    variance = float(pairs @ ((middle - mean) ** 2 + inside) / total)
+    return mean, float(np.sqrt(variance))
 
 
 def _fit(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.statistics.soda_distance import fit_distance
+from nanospine.statistics.soda_distance import fit_distance, ring_moments
 from nanospine.statistics.soda_estimate import Chance, Scatter
 
 __all__ = [
@@ -129,6 +129,9 @@ def coupled_distance(
     fit = fit_distance(scores[:, :-2].sum(axis=0), covariance, edges_nm, (mean, std))
     if fit is None:
         errors, model, parameters = _errors_of_sums(scores), "sums", (float("nan"), float("nan"))
+        if np.isfinite(mean) and not np.isfinite(std):
+            mean, std = ring_moments(scores[:, :-2].sum(axis=0), covariance, edges_nm)
+            model = "rings"
     else:
         mean, std, errors = fit.mean_nm, fit.std_nm, fit.variance
         model, parameters = fit.model, fit.parameters_nm

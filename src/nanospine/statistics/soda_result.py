@@ -34,10 +34,11 @@ class SodaResult:
     distance_model : str
         "folded normal" or "gamma" where that distribution fits the coupled pairs of all rings: mean
         and standard deviation are its own, what lies beyond the last ring included. Else "sums":
-        those of the coupled pairs inside the rings.
+        those of the coupled pairs inside the rings; "rings": the same with no ring below 0, where
+        errors of far rings would leave no positive variance.
     distance_parameters_nm : (float, float)
         Centre and width of the normal distribution before folding, mean and standard deviation of
-        the gamma distribution; NaN for "sums".
+        the gamma distribution; NaN for the others.
     p_value : float
         Chance of so much coupling at some distance, or at all, when no point is coupled.
     rings : pandas.DataFrame
