@@ -1,0 +1,54 @@
+"""Settings of the documentation; the pages of commands and of the public names are written here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from _pages import write_commands, write_reference
+
+from nanospine.version import __version__
+
+project = "nanospine"
+author = "The nanospine developers"
+copyright = "The nanospine developers"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "tutorials", "auto_tutorials/*.ipynb", "**/sg_execution_times*"]
+html_theme = "furo"
+html_title = f"nanospine {__version__}"
+nitpicky = False
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["tutorials"],
+    "gallery_dirs": ["auto_tutorials"],
+    "filename_pattern": r"/tutorial_",
+    "ignore_pattern": r"__init__|_pages",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+    "write_computation_times": False,
+}
+
+write_commands(HERE / "commands")
+write_reference(HERE / "reference")
