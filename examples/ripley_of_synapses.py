@@ -32,6 +32,6 @@ print(f"{shifted.name} of G against shifts: p = {shifted.p_value:.2f}")
 alone = ns.clark_evans(locs.channel("pre"))
 print(f"Clark-Evans index of pre alone: {alone.index:.2f} (p = {alone.p_value:.2f})")
 
-# ripley_figure(test, "ripley.png") of nanospine.output.statistics_ripley draws it; the command
+# ns.ripley_figure(test, "ripley.png") draws it; the command
 #   nanospine ripley FILE --channel pre --other post --out FOLDER
 # does all of this for a file.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nanospine.output.render_figure import type_figure as type_figure
     from nanospine.output.render_movie import turntable as turntable
     from nanospine.output.render_scene import render as render
+    from nanospine.output.statistics_ripley import ripley_figure as ripley_figure
     from nanospine.output.training_layouts import write_training_volumes as write_training_volumes
     from nanospine.points.areas import ellipse as ellipse
     from nanospine.points.areas import keep_box as keep_box
@@ -163,6 +164,7 @@ _WHERE = {
     "read": "nanospine.io.registry",
     "write": "nanospine.io.registry",
     "type_figure": "nanospine.output.render_figure",
+    "ripley_figure": "nanospine.output.statistics_ripley",
     "turntable": "nanospine.output.render_movie",
     "render": "nanospine.output.render_scene",
     "ellipse": "nanospine.points.areas",

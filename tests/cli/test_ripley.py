@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 import nanospine as ns
 from nanospine.cli.app import app
 from nanospine.core.errors import WriteError
-from nanospine.output.statistics_ripley import ripley_figure
 
 FIELD = ns.Box((0, 0), (3000, 2000))
 
@@ -227,7 +226,7 @@ def test_figures_say_what_they_show(tmp_path: Path) -> None:
     points = FIELD.sample_nm(50, 1)
     test = ns.simulation_envelope(points, "L", np.arange(100, 3001, 100.0), n_simulations=19,
                                   region=FIELD, correction="none")  # fmt: skip
-    figure = ripley_figure(test, tmp_path / "a.pdf", title="field 3")
+    figure = ns.ripley_figure(test, tmp_path / "a.pdf", title="field 3")
     top, below = figure.axes
     assert "field 3" in top.get_title()
     assert "n = 50, correction none, p = " in top.get_title()
@@ -236,8 +235,8 @@ def test_figures_say_what_they_show(tmp_path: Path) -> None:
     assert below.get_xlabel() == "distance r (µm)"
     entries = [text.get_text() for text in top.get_legend().get_texts()]
     assert "95 % envelope (extreme rank length), 19 simulations: csr" in entries
-    plain = ripley_figure(ns.ripley_k(points, [50, 100], region=FIELD))
+    plain = ns.ripley_figure(ns.ripley_k(points, [50, 100], region=FIELD))
     assert plain.axes[0].get_ylabel() == "K(r) (µm²)"
     assert "p " not in plain.axes[0].get_title()
     with pytest.raises(WriteError):
-        ripley_figure(test, tmp_path / "none" / "a.png")
+        ns.ripley_figure(test, tmp_path / "none" / "a.png")
