@@ -66,6 +66,14 @@ def test_a_mask_method_finds_the_dendrite(
     assert dice(result.labels > 0, pair.mask.data) > least
 
 
+def test_senpai_chooses_the_number_of_classes_of_a_blurred_image() -> None:
+    # Its rule looks for classes that curve upwards: the rims that a microscope blurs.
+    shape = dendrite(3500, ["mushroom", "thin", "mushroom"], seed=5, voxel_nm=40.0)
+    pair = simulated_pair(5, mode="filled", shape=shape, voxel_nm=60.0, psf_nm=60.0)
+    result = segment(pair.image, "senpai", classes=None, replicates=1)
+    assert dice(result.labels > 0, pair.mask.data) > 0.93
+
+
 @pytest.mark.parametrize(
     ("method", "least"), [("opening", 0.95), ("branches", 0.8), ("leaf", 0.8), ("ellipse", 0.95)]
 )

@@ -32,7 +32,7 @@ def senpai(
     grid: VoxelGrid,
     *,
     sigmas_nm: tuple[float, ...] = (0.0,),
-    classes: int = 6,
+    classes: int | None = 6,
     replicates: int = 10,
     median: bool = False,
     floor: float = 0.02,
@@ -53,8 +53,11 @@ def senpai(
         Scaled to 0..255 first.
     sigmas_nm : tuple of float
         One or more smoothings; their results are united.
-    classes, replicates : int
-        Of k-means.
+    classes : int, optional
+        Of k-means. None takes the smallest number from 2 to 10 with which three classes or more
+        curve upwards in three quarters of their voxels along some axis, and every axis has one.
+    replicates : int
+        Of k-means: starts, of which the best is taken.
     median : bool
         A 3 x 3 x 3 median before.
     floor : float
@@ -74,7 +77,7 @@ def senpai(
     brightness, which therefore counts little, and unequal voxels weight the axes unequally. Unlike
     there, centres are fitted on at most 200,000 voxels, drawn by the seed.
     """
-    if not sigmas_nm or classes < 2:
+    if not sigmas_nm or (classes is not None and classes < 2):
         raise ConfigError("segment: senpai: one sigma or more and 2 classes or more were expected.")
     image = smoothed(grid.data, grid.voxel_nm, 0.0)
     span = float(image.max() - image.min())
@@ -97,29 +100,44 @@ def senpai(
     return foreground(mask, f"{dropped} components below {min_volume_nm3:g} nm3 dropped")
 
 
-def _ridges(image: FloatArray, floor: float, classes: int, replicates: int, seed: int) -> BoolArray:
+def _ridges(
+    image: FloatArray, floor: float, classes: int | None, replicates: int, seed: int
+) -> BoolArray:
     """Voxels of the classes above the last one that is not convex along all axes."""
-    from sklearn.cluster import KMeans
-
     where = image >= floor
     second = [_sobel_twice(image, axis) for axis in range(3)]
     table = np.stack([image[where], *[item[where] for item in second]], axis=1)
     result = np.zeros(image.shape, dtype=bool)
-    if len(np.unique(table[:, 0])) < classes:
+    if len(np.unique(table[:, 0])) < (classes or 10):
         return result
     draw = np.random.default_rng(seed)
     fitted = table
     if len(table) > _MOST_FITTED:
         fitted = table[np.sort(draw.choice(len(table), _MOST_FITTED, replace=False))]
-    model = KMeans(classes, n_init=replicates, max_iter=1000, random_state=seed).fit(fitted)
-    kind = model.predict(table)
-    means = np.stack([table[kind == k].mean(axis=0) for k in range(classes)])
+    kind, count = _classified(table, fitted, classes, replicates, seed)
+    means = np.stack([table[kind == k].mean(axis=0) for k in range(count)])
     order = np.argsort(means[:, 0])
     convex = (means[order, 1:] < 0).all(axis=1)
     last = np.flatnonzero(~convex)
     good = order[last[-1] + 1 :] if len(last) else order
     result[where] = np.isin(kind, good)
     return result
+
+
+def _classified(
+    table: FloatArray, fitted: FloatArray, classes: int | None, replicates: int, seed: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Class of each row, and how many classes there are."""
+    from sklearn.cluster import KMeans
+
+    kind = np.zeros(len(table), dtype=np.int64)
+    for count in range(2, 11) if classes is None else [classes]:
+        model = KMeans(count, n_init=replicates, max_iter=1000, random_state=seed).fit(fitted)
+        kind = np.asarray(model.predict(table), dtype=np.int64)
+        upward = np.stack([(table[kind == k, 1:] > 0).mean(axis=0) for k in range(count)]) > 0.75
+        if upward.any(axis=1).sum() >= 3 and upward.any(axis=0).all():
+            return kind, count
+    return kind, 10 if classes is None else classes
 
 
 def _sobel_twice(image: FloatArray, axis: int) -> FloatArray:
