@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "nanospine"
 # Lowest first. Modules of one name may import each other.
 LAYERS = (
     "version", "core", "io", "points", "surface", "voxels", "statistics", "spines", "simulate",
-    "output", "config", "pipeline", "cli", "napari", "__main__",
+    "output", "config", "pipeline", "batch", "cli", "napari", "__main__",
 )  # fmt: skip
 # Stricter than their place in the list: planted truth must not lean on what it tests.
 ONLY = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nanospine.cli import (
+    batch,
     convert,
     couple,
     demo,
@@ -49,6 +50,7 @@ app.command("spines")(spines.spines)
 app.command("ripley")(ripley.ripley)
 app.command("couple")(couple.couple)
 app.command("run")(run.run)
+app.command("batch")(batch.batch)
 app.command("report")(report.report)
 app.command("view")(view.view)
 app.command("simulate")(simulate.simulate)

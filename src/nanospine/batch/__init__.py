@@ -1,0 +1,1 @@
+"""Whole experiments: many files under one configuration, one table, statistics and a report."""
