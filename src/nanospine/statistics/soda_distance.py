@@ -166,17 +166,25 @@ def _fit(
 
 def _folded(centre: float, width: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
     """Distribution of |N(centre, width)|: its cumulated form, mean, standard deviation."""
-    from scipy import stats
+    from scipy.special import ndtr
 
-    law = stats.foldnorm(centre / width, scale=width)
-    return law.cdf, float(law.mean()), float(law.std())
+    def law(distance: FloatArray) -> FloatArray:
+        return np.asarray(ndtr((distance - centre) / width) - ndtr((-distance - centre) / width))
+
+    ratio = centre / width
+    mean = width * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + centre * (1 - 2 * ndtr(-ratio))
+    variance = centre**2 + width**2 - mean**2
+    return law, float(mean), float(np.sqrt(max(variance, 0.0)))
 
 
 def _gamma(mean: float, std: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
     """Gamma distribution of this mean and standard deviation."""
-    from scipy import stats
+    from scipy.special import gammainc
 
-    return stats.gamma((mean / std) ** 2, scale=std**2 / mean).cdf, mean, std
+    def law(distance: FloatArray) -> FloatArray:
+        return np.asarray(gammainc((mean / std) ** 2, distance * mean / std**2))
+
+    return law, mean, std
 
 
 _FAMILIES: dict[str, Family] = {"folded normal": _folded, "gamma": _gamma}

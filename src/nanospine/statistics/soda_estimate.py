@@ -34,6 +34,7 @@ _WORST_CONDITION = 1e8
 _POOL = 600_000
 # Points whose rings tell the scatter of the scores.
 _SCATTER = 4_000
+_SCATTER_PLACES = 60_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,10 +202,10 @@ def scatter_of_scores(
 
     Of many points a few thousand, drawn at random, tell it.
     """
-    sample = rings
+    sample = replace(rings, places=_SCATTER_PLACES)
     if len(rings.points_nm) > _SCATTER:
         rows = np.random.default_rng([rings.seed, 4]).choice(len(rings.points_nm), _SCATTER, False)
-        sample = replace(rings, points_nm=np.ascontiguousarray(rings.points_nm[np.sort(rows)]))
+        sample = replace(sample, points_nm=np.ascontiguousarray(rings.points_nm[np.sort(rows)]))
     n = len(sample.points_nm)
     within, third, row_sum, row_square = 0.0, 0.0, 0.0, 0.0
     for chunk in sample.chunks(cells, distances=False):

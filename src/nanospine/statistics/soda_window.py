@@ -23,8 +23,7 @@ __all__ = ["Chunk", "Rings", "ball_in_box", "disc_in_rectangle"]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-# Places sampled in the rings of all points together, and in one ring of one point.
-_PLACES = 300_000
+# Places sampled in one ring of one point.
 _LEAST, _MOST = 4, 256
 _CHUNK_PLACES = 200_000
 # Irrational steps of the lattice: the plastic number's powers spread points evenly in 3-D.
@@ -70,12 +69,15 @@ class Rings:
         Radii between which the rings lie.
     seed : int
         Of the shifts of the lattice.
+    places : int
+        About as many are sampled in all rings together.
     """
 
     points_nm: FloatArray
     region: Region
     edges_nm: FloatArray
     seed: int
+    places: int = 300_000
 
     @property
     def full_volumes(self) -> FloatArray:
@@ -88,7 +90,7 @@ class Rings:
     def n_places(self) -> int:
         """Places that are sampled in each ring of each point."""
         cells = len(self.points_nm) * (len(self.edges_nm) - 1)
-        return int(np.clip(round(_PLACES / cells), _LEAST, _MOST))
+        return int(np.clip(round(self.places / cells), _LEAST, _MOST))
 
     def chunks(self, cells: Cells, *, distances: bool = True) -> Iterator[Chunk]:
         """Go through the points, some at a time, and sample what partners would meet."""
