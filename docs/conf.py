@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -42,6 +43,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/tutorial_",
     "ignore_pattern": r"__init__|_pages",
     "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ["_gallery.png_scraper"],
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
@@ -49,6 +51,25 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "write_computation_times": False,
 }
+
+
+def plain_bars(*given: Any) -> None:
+    """Bars in docstrings are absolute values, not the substitutions of reStructuredText."""
+    lines: list[str] = given[-1]
+    in_math = False
+    for number, line in enumerate(lines):
+        if line.startswith(".. math"):
+            in_math = True
+        elif line and not line.startswith(" "):
+            in_math = False
+        if "|" in line and not in_math and ":math:" not in line and ">>>" not in line:
+            lines[number] = line.replace("|", "\\|")
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", plain_bars)
+
 
 write_commands(HERE / "commands")
 write_reference(HERE / "reference")

@@ -26,9 +26,6 @@ print(f"{len(locs):,} localizations, {locs.dimension}-D; columns: {', '.join(loc
 _ = ns.render(None, locs, colour_by="depth", path="points.png", width=1000, dark=True)
 
 # %%
-# .. image:: /auto_tutorials/points.png
-#    :alt: Localizations of a dendrite with four spines, coloured by depth
-#
 # Clean first where it is needed. Every step is a function that takes localizations and gives
 # localizations, and writes into their history how many rows it took.
 
@@ -66,11 +63,6 @@ _ = ns.render(spines, path="spines.png", width=1000, camera="tilted")
 _ = ns.type_figure(spines, "types.png", dpi=150)
 
 # %%
-# .. image:: /auto_tutorials/spines.png
-#    :alt: The dendrite with its spines coloured by type, rings at the necks
-# .. image:: /auto_tutorials/types.png
-#    :alt: The dendrite, and one spine of each type close up with its neck diameter
-#
 # A neck with few molecules gives a wide interval or none; then ``neck_diameter_nm`` is empty and
 # ``note`` says why. What is measured depends on the density of the label and on the precision:
 # :doc:`/methods/necks` has the figures.

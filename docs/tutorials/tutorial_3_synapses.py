@@ -53,7 +53,4 @@ _ = ns.render(None, locs, colour_by="channel", pairs_nm=ends, camera="top", poin
               width=900, path="pairs.png")  # fmt: skip
 
 # %%
-# .. image:: /auto_tutorials/pairs.png
-#    :alt: Two channels in a field, probable pairs joined by lines
-#
 # On the command line: ``nanospine couple synapses.csv --channels pre,post``.
