@@ -78,7 +78,12 @@ if TYPE_CHECKING:
     from nanospine.points.traces import trim_traces as trim_traces
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
+    from nanospine.spines.metrics import neck_resistance_mohm as neck_resistance_mohm
+    from nanospine.spines.metrics import spine_metrics as spine_metrics
     from nanospine.spines.neck import measure_neck as measure_neck
+    from nanospine.spines.synapses import SpineSynapses as SpineSynapses
+    from nanospine.spines.synapses import place_on_spines as place_on_spines
+    from nanospine.spines.synapses import spine_synapses as spine_synapses
     from nanospine.statistics.clark_evans import ClarkEvans as ClarkEvans
     from nanospine.statistics.clark_evans import clark_evans as clark_evans
     from nanospine.statistics.coupling import centroid_distances as centroid_distances
@@ -215,6 +220,11 @@ _WHERE = {
     "estimate_drift": "nanospine.points.drift",
     "Outline": "nanospine.surface.outline",
     "outline": "nanospine.surface.outline",
+    "SpineSynapses": "nanospine.spines.synapses",
+    "place_on_spines": "nanospine.spines.synapses",
+    "spine_synapses": "nanospine.spines.synapses",
+    "spine_metrics": "nanospine.spines.metrics",
+    "neck_resistance_mohm": "nanospine.spines.metrics",
     "AlphaComplex": "nanospine.surface.alpha_complex",
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",

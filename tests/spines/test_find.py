@@ -154,6 +154,13 @@ def test_two_dendrites_are_two():
     assert sorted(spines.table["type"]) == ["mushroom", "thin"]
     assert len(spines.shaft.axes_nm) == 2
     assert spines.table["dendrite"].nunique() == 2
+    density = spines.density_table().set_index(["dendrite", "type"])
+    assert density.loc[(-1, "all"), "per_um"] == pytest.approx(spines.density_per_um)
+    assert density.loc[(-1, "all"), "spines"] == 2
+    for number, length in enumerate(spines.shaft.lengths_nm):
+        kinds = density.loc[number]
+        assert kinds.loc["all", "spines"] == kinds.loc[["mushroom", "thin"], "spines"].sum() == 1
+        assert kinds.loc["all", "per_um"] == pytest.approx(1000 / length)
 
 
 def test_without_precision_no_neck_is_invented():

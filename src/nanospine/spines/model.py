@@ -76,8 +76,13 @@ class Shaft:
     @property
     def length_nm(self) -> float:
         """Length of all stretches together."""
-        return float(
-            sum(np.linalg.norm(np.diff(axis, axis=0), axis=1).sum() for axis in self.axes_nm)
+        return float(sum(self.lengths_nm))
+
+    @property
+    def lengths_nm(self) -> tuple[float, ...]:
+        """Length of each stretch."""
+        return tuple(
+            float(np.linalg.norm(np.diff(axis, axis=0), axis=1).sum()) for axis in self.axes_nm
         )
 
 
@@ -138,3 +143,25 @@ class Spines:
         if self.shaft is None or self.shaft.length_nm == 0:
             return float("nan")
         return len(self) / (self.shaft.length_nm / 1000.0)
+
+    def density_table(self) -> pd.DataFrame:
+        """Spines per micrometre of shaft, per type and stretch of dendrite.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per stretch of dendrite (-1: all together) and type ("all": of any type):
+            `dendrite`, `type`, `spines`, `length_um`, `per_um`.
+        """
+        shaft = self.shaft
+        lengths = {} if shaft is None else dict(enumerate(shaft.lengths_nm))
+        rows = []
+        for dendrite, length in ((-1, sum(lengths.values())), *lengths.items()):
+            mine = self.table if dendrite < 0 else self.table[self.table["dendrite"] == dendrite]
+            kinds = ["all", *sorted(set(self.table["type"]))]
+            for kind in kinds:
+                count = len(mine) if kind == "all" else int((mine["type"] == kind).sum())
+                um = length / 1000.0
+                per_um = count / um if um > 0 else float("nan")
+                rows.append((dendrite, kind, count, um, per_um))
+        return pd.DataFrame(rows, columns=["dendrite", "type", "spines", "length_um", "per_um"])
