@@ -294,6 +294,13 @@ BAD = {
     "NaN": (lambda: ns.empty_space_f([[np.nan, 1]], [1], region=BOX), "finite positions"),
     "empty channel": (
         lambda: ns.nearest_neighbour_g(OK, [1], region=BOX, other=np.zeros((0, 2))), "other: at l"),
+    "on one line": (
+        lambda: ns.nearest_neighbour_g([[1, 1], [1, 2], [1, 3]], [1]), "one line, plane or place"),
+    "at one place": (lambda: ns.empty_space_f([[1, 1], [1, 1]], [1]), "one line, plane or place"),
+    "in one plane": (
+        lambda: ns.clark_evans([[1, 1, 0], [2, 5, 0], [3, 3, 0]]), "has no volume; say where"),
+    "at one place, simulated": (
+        lambda: ns.simulation_envelope([[1, 1], [1, 1]], "G", [1]), "one line, plane or place"),
     "radii descend": (lambda: ns.nearest_neighbour_g(OK, [2, 1], region=BOX), "ascending"),
     "correction": (
         lambda: ns.nearest_neighbour_g(OK, [1], region=BOX, correction="rs"), "km, border"),

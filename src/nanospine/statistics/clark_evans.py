@@ -12,7 +12,7 @@ import pandas as pd
 
 from nanospine.core.errors import ConfigError
 from nanospine.core.region import Box, Region
-from nanospine.statistics.distance_laws import mean_distance
+from nanospine.statistics.distance_laws import mean_distance, sized
 from nanospine.statistics.nearest import neighbour_distances
 from nanospine.statistics.patterns import Pattern, Points, pattern
 from nanospine.statistics.randomisation import spawned
@@ -122,7 +122,7 @@ def clark_evans(
     """
     if correction not in ("cdf", "donnelly", "none"):
         raise ConfigError(f"correction: cdf, donnelly or none was expected, found {correction!r}.")
-    found = pattern(points, region, least=2)
+    found = sized(pattern(points, region, least=2))
     if correction == "donnelly" and not (
         isinstance(found.region, Box) and found.region.dimension == 2
     ):

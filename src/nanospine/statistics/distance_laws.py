@@ -8,8 +8,9 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError
+from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.core.region import Box, Polygon, Prism, Region
+from nanospine.statistics.patterns import Pattern
 
 __all__ = [
     "DistanceCorrection",
@@ -18,6 +19,7 @@ __all__ = [
     "eroded_size",
     "mean_distance",
     "places",
+    "sized",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,6 +48,23 @@ def checked_correction(correction: str) -> DistanceCorrection:
             f"{correction!r}."
         )
     return cast(DistanceCorrection, correction)
+
+
+def sized(found: Pattern) -> Pattern:
+    """Give a pattern back whose region has a size, without which it has no density.
+
+    Raises
+    ------
+    GeometryError
+        When the region has none: the bounding box of points on one line, plane or place.
+    """
+    if found.region.size > 0:
+        return found
+    what = "area" if found.region.dimension == 2 else "volume"
+    raise GeometryError(
+        f"region: the bounding box of points that lie on one line, plane or place has no {what}; "
+        "say where they could have been seen: region=..."
+    )
 
 
 def distribution(

@@ -17,6 +17,7 @@ from nanospine.statistics.distance_laws import (
     checked_correction,
     distribution,
     places,
+    sized,
 )
 from nanospine.statistics.patterns import Pattern, Points, checked_radii, pattern, shared_region
 
@@ -327,9 +328,9 @@ def _patterns(
 ) -> tuple[Pattern, Pattern | None]:
     """Put one or two patterns into their region."""
     if other is None:
-        return pattern(points, region, least=least), None
+        return sized(pattern(points, region, least=least)), None
     window = shared_region(points, other, region)
-    return pattern(points, window, least=1), pattern(other, window, name="other", least=1)
+    return sized(pattern(points, window)), pattern(other, window, name="other")
 
 
 def _curve(

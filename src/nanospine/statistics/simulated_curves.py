@@ -24,6 +24,7 @@ from nanospine.core.errors import ConfigError
 from nanospine.core.progress import Progress, report
 from nanospine.core.region import Region
 from nanospine.statistics.curve import SummaryFunction
+from nanospine.statistics.distance_laws import sized
 from nanospine.statistics.patterns import Pattern, Points, checked_radii, pattern, shared_region
 from nanospine.statistics.randomisation import (
     CompleteRandomness,
@@ -156,10 +157,10 @@ def simulated_curves(
         n_simulations = len(model.patterns_nm)
     radii = checked_radii(radii_nm)
     if other is None:
-        first, second = pattern(points, region), None
+        first, second = sized(pattern(points, region)), None
     else:
         window = shared_region(points, other, region)
-        first, second = pattern(points, window), pattern(other, window, name="other")
+        first, second = sized(pattern(points, window)), pattern(other, window, name="other")
     called = named_function(function)
     task = _Task(
         called, _options(called, correction, workers), first, second, radii, model,
