@@ -51,6 +51,33 @@ unit = Box(np.zeros(dimension), np.ones(dimension))
 SETUPS = {
     "count": NANOSPINE + "work = lambda p, r: pair_counts(p, r, threads=1)",
     "count, 2 threads": NANOSPINE + "work = lambda p, r: pair_counts(p, r, threads=2)",
+    # What the wall would be with both cores free: CPU time of the calling thread, and half that
+    # of the parts of each pool (or the longest part), which go to whoever is free.
+    "count, way through": NANOSPINE
+    + """
+from concurrent.futures import ThreadPoolExecutor
+from nanospine.statistics import cells
+waited = [0.0]
+class Pool(ThreadPoolExecutor):
+    def map(self, work, items):
+        used = []
+        def timed(item):
+            begin = time.thread_time()
+            result = work(item)
+            used.append(time.thread_time() - begin)
+            return result
+        found = list(super().map(timed, items))
+        waited[0] += max(sum(used) / 2, max(used))
+        return found
+cells.ThreadPoolExecutor = Pool
+ways = []
+def work(p, r):
+    waited[0] = 0.0
+    begin = time.thread_time()
+    found = pair_counts(p, r, threads=2)
+    ways.append(time.thread_time() - begin + waited[0])
+    return [min(ways[1:] or ways)]
+""",
     "K none": NANOSPINE
     + "work = lambda p, r: ripley_k(p, r, region=unit, correction='none', threads=1).values",
     "K translation": NANOSPINE
@@ -151,8 +178,10 @@ def threads(args: argparse.Namespace) -> None:
         radii = radii_for(len(points), dimension, args.neighbours)
         one = run(sys.executable, SETUPS["count"], points, radii, args.repeats)
         two = run(sys.executable, SETUPS["count, 2 threads"], points, radii, args.repeats)
+        way = run(sys.executable, SETUPS["count, way through"], points, radii, args.repeats)
         print(
-            f"{dimension}-D n={len(points)}: wall {one['wall_s']:.3f} s with one, "
+            f"{dimension}-D n={len(points)}: way through two threads {way['values'][0]:.3f} s CPU "
+            f"({one['cpu_s'] / way['values'][0]:.2f} x); wall {one['wall_s']:.3f} s with one, "
             f"{two['wall_s']:.3f} s with two ({one['wall_s'] / two['wall_s']:.2f} x); "
             f"cpu {one['cpu_s']:.3f} and {two['cpu_s']:.3f} s; "
             f"same: {one['values'] == two['values']}"

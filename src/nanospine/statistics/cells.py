@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import get_num_threads, njit
 
-__all__ = ["CellPair", "Grid", "fill", "segments", "sorted_into_cells"]
+__all__ = [
+    "CellPair", "Grid", "fill", "in_threads", "segments", "sorted_into_cells", "thread_count",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -20,6 +24,8 @@ _DIVISIONS = {2: 3, 3: 2}
 # Radius of a ball over its bounding cells is compared with this slack: a point may be sorted into
 # the cell next to its own by a rounding.
 _SLACK = 1e-9
+# Fewer points are sorted before a thread has started.
+_PARALLEL = 50_000
 
 
 class Grid(NamedTuple):
@@ -90,6 +96,7 @@ def sorted_into_cells(
     other: FloatArray | None = None,
     half: bool = True,
     box: FloatArray | None = None,
+    threads: int | None = 1,
 ) -> CellPair:
     """Sort one or two patterns into cells for pairs up to `radius`.
 
@@ -105,17 +112,25 @@ def sorted_into_cells(
         For one pattern: meet each pair once. Ignored with `other`.
     box : ndarray, shape (2, d), optional
         Corners of a periodic box that holds all points.
+    threads : int, optional
+        None: NUMBA_NUM_THREADS.
     """
-    dimension = points.shape[1]
-    both = points if other is None else np.concatenate([points, other])
-    low, high = (both.min(axis=0), both.max(axis=0)) if box is None else box
+    dimension, workers = points.shape[1], thread_count(threads)
+    patterns = [np.ascontiguousarray(points)]
+    if other is not None:
+        patterns.append(np.ascontiguousarray(other))
+    if box is None:
+        corners = np.array([_corners(pattern) for pattern in patterns])
+        low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
+    else:
+        low, high = box
     extent = np.maximum(high - low, 0.0)
-    shape = _grid(extent, radius, len(both), dimension)
+    shape = _grid(extent, radius, sum(map(len, patterns)), dimension)
     side = np.where(extent > 0, extent / shape, 1.0)
     half = half and other is None
     runs = _runs(side, shape, radius, half, box is not None)
-    first = _sort(points, low, side, shape)
-    second = first if other is None else _sort(other, low, side, shape)
+    first = _sort(patterns[0], low, side, shape, workers)
+    second = first if other is None else _sort(patterns[1], low, side, shape, workers)
     period = np.zeros(3)
     if box is not None:
         period[:dimension] = extent
@@ -163,48 +178,106 @@ def _runs(side: FloatArray, shape: IntArray, radius: float, half: bool, periodic
     return np.array(rows, dtype=np.int64)
 
 
+def thread_count(threads: int | None) -> int:
+    """Give the number of threads: what was asked for, else what NUMBA_NUM_THREADS says."""
+    return max(1, int(get_num_threads() if threads is None else threads))
+
+
+def in_threads(work: Callable[[int], Any], count: int, threads: int) -> list[Any]:
+    """Do `work(0)` to `work(count - 1)`, and give the results in this order."""
+    workers = min(threads, count)
+    if workers <= 1:
+        return [work(k) for k in range(count)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, range(count)))
+
+
 def _sort(
-    points: FloatArray, low: FloatArray, side: FloatArray, shape: IntArray
+    points: FloatArray, low: FloatArray, side: FloatArray, shape: IntArray, threads: int
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], IntArray, IntArray]:
+    """Counting sort, each thread on its part of the points; the order is that of one thread."""
     n = len(points)
+    parts = threads if n >= _PARALLEL else 1
+    cuts = np.linspace(0, n, parts + 1).astype(np.int64)
+    scale = 1.0 / side
+    place, rows = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    cursors = np.zeros((parts, int(shape.prod())), dtype=np.int64)
     start = np.zeros(int(shape.prod()) + 1, dtype=np.int64)
-    rows = np.empty(n, dtype=np.int64)
     columns = np.zeros((3, n))
-    _counting_sort(
-        np.ascontiguousarray(points), np.ascontiguousarray(low, dtype=np.float64), side, shape,
-        start, rows, columns,
-    )  # fmt: skip
+    begin = np.ascontiguousarray(low, dtype=np.float64)
+
+    def count(k: int) -> None:
+        _places(points, cuts[k], cuts[k + 1], begin, scale, shape, place, cursors[k])
+
+    def move(k: int) -> None:
+        _move(points, cuts[k], cuts[k + 1], place, cursors[k], rows, columns)
+
+    in_threads(count, parts, parts)
+    _begin(cursors, start)
+    in_threads(move, parts, parts)
     return (columns[0], columns[1], columns[2]), rows, start
 
 
+@njit(cache=True, nogil=True)
+def _corners(points: FloatArray) -> FloatArray:
+    corners = np.empty((2, points.shape[1]))
+    corners[0] = np.inf
+    corners[1] = -np.inf
+    for row in range(points.shape[0]):
+        for axis in range(points.shape[1]):
+            corners[0, axis] = min(corners[0, axis], points[row, axis])
+            corners[1, axis] = max(corners[1, axis], points[row, axis])
+    return corners
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _counting_sort(
+def _places(
     points: FloatArray,
+    first: int,
+    last: int,
     low: FloatArray,
-    side: FloatArray,
+    scale: FloatArray,
     shape: IntArray,
-    start: IntArray,
+    place: IntArray,
+    counts: IntArray,
+) -> None:
+    dimension = points.shape[1]
+    for row in range(first, last):
+        cell = 0
+        for axis in range(dimension - 1, -1, -1):
+            step = int((points[row, axis] - low[axis]) * scale[axis])
+            cell = cell * shape[axis] + min(max(step, 0), shape[axis] - 1)
+        place[row] = cell
+        counts[cell] += 1
+
+
+@njit(cache=True, nogil=True)
+def _begin(cursors: IntArray, start: IntArray) -> None:
+    total = 0
+    for cell in range(cursors.shape[1]):
+        for part in range(cursors.shape[0]):
+            held = cursors[part, cell]
+            cursors[part, cell] = total
+            total += held
+        start[cell + 1] = total
+
+
+@njit(cache=True, nogil=True)
+def _move(
+    points: FloatArray,
+    first: int,
+    last: int,
+    place: IntArray,
+    cursor: IntArray,
     rows: IntArray,
     columns: FloatArray,
 ) -> None:
-    n, dimension = points.shape
-    place = np.empty(n, dtype=np.int64)
-    for row in range(n):
-        cell = 0
-        for axis in range(dimension - 1, -1, -1):
-            step = int((points[row, axis] - low[axis]) / side[axis])
-            cell = cell * shape[axis] + min(max(step, 0), shape[axis] - 1)
-        place[row] = cell
-        start[cell + 1] += 1
-    for cell in range(start.size - 1):
-        start[cell + 1] += start[cell]
-    cursor = start[:-1].copy()
-    for row in range(n):
+    for row in range(first, last):
         cell = place[row]
         target = cursor[cell]
         cursor[cell] += 1
         rows[target] = row
-        for axis in range(dimension):
+        for axis in range(points.shape[1]):
             columns[axis, target] = points[row, axis]
 
 

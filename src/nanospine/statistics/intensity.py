@@ -75,7 +75,9 @@ def kernel_intensity(
         a = pattern(points, region)
         there = pattern(other, region, name="other").points_nm
     dimension = a.region.dimension
-    cells = sorted_into_cells(a.points_nm, _CUT * bandwidth_nm, other=there, half=False)
+    cells = sorted_into_cells(
+        a.points_nm, _CUT * bandwidth_nm, other=there, half=False, threads=threads
+    )
     rows = len(a)
 
     def work(low: int, high: int) -> FloatArray:

@@ -48,7 +48,7 @@ def isotropic_sums(
     if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
         return np.zeros((rows, len(powers), len(radii_nm)))
     largest = float(radii_nm[-1])
-    cells = sorted_into_cells(points_nm, largest, other=other_nm, half=False)
+    cells = sorted_into_cells(points_nm, largest, other=other_nm, half=False, threads=threads)
     bins = radius_bins(radii_nm)
     depth = region.distance_to_boundary_nm(points_nm)[cells.rows]
     u = np.ones(len(points_nm)) if marks is None else np.ascontiguousarray(marks[cells.rows])

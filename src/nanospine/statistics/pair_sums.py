@@ -83,7 +83,12 @@ def pair_sums(
     if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
         return np.zeros((rows, len(powers), len(radii_nm)))
     cells = sorted_into_cells(
-        points_nm, float(radii_nm[-1]), other=other_nm, half=not local, box=period_nm
+        points_nm,
+        float(radii_nm[-1]),
+        other=other_nm,
+        half=not local,
+        box=period_nm,
+        threads=threads,
     )
     bins = radius_bins(radii_nm)
     u = _sorted(marks, cells.rows)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import get_num_threads, njit
+from numba import njit
 
-from nanospine.statistics.cells import CellPair, Grid, fill, segments, sorted_into_cells
+from nanospine.statistics.cells import (
+    CellPair,
+    Grid,
+    fill,
+    in_threads,
+    segments,
+    sorted_into_cells,
+    thread_count,
+)  # fmt: skip
 
 __all__ = [
     "BLOCK",
@@ -19,7 +26,6 @@ __all__ = [
     "over_chunks",
     "pair_counts",
     "radius_bins",
-    "thread_count",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,22 +66,12 @@ def radius_bins(radii_nm: FloatArray) -> RadiusBins:
     return RadiusBins(squares, scale, table)
 
 
-def thread_count(threads: int | None) -> int:
-    """Give the number of threads: what was asked for, else what NUMBA_NUM_THREADS says."""
-    return max(1, int(get_num_threads() if threads is None else threads))
-
-
 def over_chunks(
     cells: CellPair, work: Callable[[int, int], npt.NDArray[Any]], threads: int | None
 ) -> npt.NDArray[Any]:
     """Add up `work(first cell, last cell + 1)` over all cells, in the same order every time."""
     chunks = cells.chunks(_CHUNKS)
-    workers = min(thread_count(threads), len(chunks))
-    if workers == 1:
-        parts = [work(low, high) for low, high in chunks]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(lambda chunk: work(*chunk), chunks))
+    parts = in_threads(lambda k: work(*chunks[k]), len(chunks), thread_count(threads))
     total = parts[0]
     for part in parts[1:]:
         total = total + part
@@ -119,7 +115,9 @@ def pair_counts(
     """
     if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
         return np.zeros(len(radii_nm), dtype=np.int64)
-    cells = sorted_into_cells(points_nm, float(radii_nm[-1]), other=other_nm, box=period_nm)
+    cells = sorted_into_cells(
+        points_nm, float(radii_nm[-1]), other=other_nm, box=period_nm, threads=threads
+    )
     bins = radius_bins(radii_nm)
 
     def work(low: int, high: int) -> IntArray:
@@ -147,7 +145,7 @@ def box_translation_sums(
     """
     if len(points_nm) == 0 or (other_nm is not None and len(other_nm) == 0):
         return np.zeros(len(radii_nm))
-    cells = sorted_into_cells(points_nm, float(radii_nm[-1]), other=other_nm)
+    cells = sorted_into_cells(points_nm, float(radii_nm[-1]), other=other_nm, threads=threads)
     bins = radius_bins(radii_nm)
     sides = np.ones(3)
     sides[: len(sides_nm)] = sides_nm
@@ -193,8 +191,8 @@ def _count(grid: Grid, low: int, high: int, bins: RadiusBins, out: IntArray) -> 
     index = np.empty(BLOCK, dtype=np.int64)
     squares = np.empty(BLOCK + LANE)
     places = np.empty(BLOCK + LANE, dtype=np.uint32)
-    # Four histograms side by side: a pair does not wait for the increment of the one before.
-    lanes = np.zeros(4 * bins.squares.size, dtype=np.int64)
+    # Eight histograms side by side: a pair does not wait for the increment of the one before.
+    lanes = np.zeros(8 * bins.squares.size, dtype=np.int64)
     for cell in range(low, high):
         first, last = grid.start[cell], grid.start[cell + 1]
         if first == last:
@@ -220,11 +218,11 @@ def _count(grid: Grid, low: int, high: int, bins: RadiusBins, out: IntArray) -> 
                     square = squares[j]
                     while square > bins.squares[found]:
                         found += np.uint32(1)
-                    lanes[np.uint64(4) * found + np.uint64(j & 3)] += 1
+                    lanes[np.uint64(8) * found + np.uint64(j & 7)] += 1
             done += n
     for found in range(bins.squares.size):
-        for lane in range(4):
-            out[found] += lanes[4 * found + lane]
+        for lane in range(8):
+            out[found] += lanes[8 * found + lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -259,7 +257,7 @@ def _translate(
     index = np.empty(BLOCK, dtype=np.int64)
     squares, weights = np.empty(BLOCK + LANE), np.empty(BLOCK + LANE)
     places = np.empty(BLOCK + LANE, dtype=np.uint32)
-    lanes = np.zeros(4 * bins.squares.size)
+    lanes = np.zeros(8 * bins.squares.size)
     ix, iy, iz = 1.0 / sides[0], 1.0 / sides[1], 1.0 / sides[2]
     for cell in range(low, high):
         first, last = grid.start[cell], grid.start[cell + 1]
@@ -283,8 +281,8 @@ def _translate(
                     square = squares[j]
                     while square > bins.squares[found]:
                         found += np.uint32(1)
-                    lanes[np.uint64(4) * found + np.uint64(j & 3)] += weights[j]
+                    lanes[np.uint64(8) * found + np.uint64(j & 7)] += weights[j]
             done += n
     for found in range(bins.squares.size):
-        for lane in range(4):
-            out[found] += lanes[4 * found + lane] * ix * iy * iz
+        for lane in range(8):
+            out[found] += lanes[8 * found + lane] * ix * iy * iz
