@@ -134,6 +134,7 @@ def test_regions_of_files(pair: Path, tmp_path: Path) -> None:
     assert "give voxel_nm" in no_size.stderr
     boxed = answer(*words, "--region", "box")
     assert boxed["n_points"] == 120
+    assert any("all channels together: post, pre" in note for note in boxed["notes"])
     missing = call(*words, "--region", tmp_path / "none.ply")
     assert missing.exit_code == 1
     assert "no such file" in missing.stderr
@@ -195,6 +196,7 @@ INPUT = {
     "no such channel": (("{pair}", "--channel", "axon"), "axon"),
     "no such other": (("{pair}", "--other", "axon"), "axon"),
     "correction": (("{pair}", "--correction", "magic"), "correction"),
+    "points on one line": (("{line}",), "one line, plane or place has no area"),
     "labelling of one": (("{pair}", "--null", "labelling"), "second as other"),
     "too few inside": (("{pair}", "--region", "{empty}"), "inside the region"),
     "out is a file": (("{pair}", "--out", "{pair}"), "is a file"),
@@ -205,8 +207,11 @@ INPUT = {
 def test_faults_of_the_input_are_one_sentence(case: str, pair: Path, tmp_path: Path) -> None:
     empty = tmp_path / "elsewhere.geojson"
     empty.write_text('{"type": "Polygon", "coordinates": [[[-9, -9], [-8, -9], [-8, -8]]]}')
+    line = tmp_path / "line.csv"
+    line.write_text("x_nm,y_nm\n1,1\n1,2\n1,3\n")
     words, says = INPUT[case]
-    result = call(*(word.format(pair=pair, empty=empty) for word in words), "--simulations", 5)
+    names = {"pair": pair, "empty": empty, "line": line}
+    result = call(*(word.format(**names) for word in words), "--simulations", 5)
     assert result.exit_code == 1, result.output
     assert says in result.stderr
     assert result.stderr.startswith("nanospine: error: ")

@@ -191,7 +191,7 @@ def ripley(
                 region=window, correction=correction, seed=seed, workers=workers,
                 progress=progress,
             )  # fmt: skip
-    result = replace(result, notes=result.notes + _blinking(first, second))
+    result = replace(result, notes=result.notes + _pooled(first, second) + _blinking(first, second))
     title = file.name + "".join(f", {item}" for item in (channel, other) if item is not None)
     summary = _summary(result, title, seed)
     if out is not None:
@@ -236,6 +236,17 @@ def _null(null: Null, first: Localizations, second: Localizations | None) -> str
     if labels.dtype.kind == "f":  # an empty cell is no cluster
         labels = labels.fillna(-1)
     return ShiftedClusters(labels.to_numpy())
+
+
+def _pooled(first: Localizations, second: Localizations | None) -> tuple[str, ...]:
+    if second is not None and len(first.channels) > 1:
+        return (
+            f"the first pattern is all channels together ({', '.join(first.channels)}), the second "
+            "one included; --channel takes one",
+        )
+    if len(first.channels) > 1:
+        return (f"all channels together: {', '.join(first.channels)}; --channel takes one",)
+    return ()
 
 
 def _blinking(*patterns: Localizations | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nanospine.statistics.distance_laws import sized
 from nanospine.statistics.patterns import Pattern
 
 __all__ = ["automatic_radii"]
@@ -46,7 +47,7 @@ def automatic_radii(searched: Pattern, function: str = "L", n: int = 50) -> Floa
     >>> automatic_radii(found, n=4).tolist()
     [25.0, 50.0, 75.0, 100.0]
     """
-    low, high = searched.region.bounds_nm
+    low, high = sized(searched).region.bounds_nm
     neighbours = -np.log(_LEFT[function]) if function in _LEFT else _NEIGHBOURS
     volume = neighbours * searched.region.size / len(searched)
     if searched.region.dimension == 2:
