@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from nanospine.spines.synapses import SpineSynapses as SpineSynapses
     from nanospine.spines.synapses import place_on_spines as place_on_spines
     from nanospine.spines.synapses import spine_synapses as spine_synapses
+    from nanospine.statistics.by_channel import ripley_by_channel as ripley_by_channel
     from nanospine.statistics.clark_evans import ClarkEvans as ClarkEvans
     from nanospine.statistics.clark_evans import clark_evans as clark_evans
     from nanospine.statistics.coupling import centroid_distances as centroid_distances
@@ -231,6 +232,7 @@ _WHERE = {
     "delaunay": "nanospine.surface.delaunay",
     "Envelope": "nanospine.surface.envelope",
     "envelope": "nanospine.surface.envelope",
+    "ripley_by_channel": "nanospine.statistics.by_channel",
     "kernel_intensity": "nanospine.statistics.intensity",
     "local_k": "nanospine.statistics.local",
     "local_l": "nanospine.statistics.local",
