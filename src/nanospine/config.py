@@ -62,6 +62,7 @@ alpha_nm = "auto"           # radius of the probe sphere, nm: gaps smaller than 
 [output]
 folder = "results"          # made anew, whole or not at all
 # overwrite = false         # true: replace an earlier result there
+# pictures = true           # false: tables and meshes only, in a fraction of the time
 """
 
 
@@ -148,10 +149,11 @@ class SpineOptions(_Section):
 
 
 class OutputOptions(_Section):
-    """`[output]`: the folder, and whether an earlier result in it may be replaced."""
+    """`[output]`: the folder, whether a result in it may be replaced, whether to draw."""
 
     folder: str
     overwrite: bool = False
+    pictures: bool = True
 
 
 class RunConfig(_Section):
@@ -169,12 +171,13 @@ class RunConfig(_Section):
     ... })
     >>> config.envelope.alpha_nm, config.filter[0].min
     ('auto', 500.0)
-    >>> RunConfig.from_dict({"input": {"path": "a.csv"}, "output": {"foldr": "b"}})
+    >>> wrong = {"input": {"path": "a.csv"}, "output": {"foldr": "b"}}
+    >>> RunConfig.from_dict(wrong)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     nanospine.core.errors.ConfigError: config: 2 faults:
       - [output] folder: missing
-      - [output] foldr: not a key here; did you mean 'folder'? Keys of [output]: folder, overwrite
+      - [output] foldr: not a key here; did you mean 'folder'? Keys of [output]: ...
     """
 
     input: InputOptions

@@ -347,8 +347,6 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
     """Write every output of a run into a folder."""
     from nanospine.io.registry import write
     from nanospine.output.export import write_mesh
-    from nanospine.output.render import neck_profile_figure, overview
-    from nanospine.output.report import write_report
 
     spines, localizations = result.spines, result.localizations
     with _timed(result.timings_s, "write"):
@@ -359,18 +357,28 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
         for suffix in (".glb", ".ply"):
             write_mesh(result.envelope, folder / f"envelope{suffix}")
             write_mesh(spines, folder / f"spines{suffix}")
-        report(progress, "writing", 0.2)
-        overview(spines, localizations, folder / "overview.png")
-        if len(spines):
-            (folder / "necks").mkdir()
-        for spine in spines.spines:
-            report(progress, "drawing necks", spine.id / len(spines))
-            neck_profile_figure(spine, folder / "necks" / f"spine_{spine.id:03d}.png")
-        report(progress, "writing the report", 0.0)
-        write_report(result, folder / "report.html")
+        if result.config.output.pictures:
+            _draw(result, folder, progress)
     text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
     report(progress, "writing the report", 1.0)
+
+
+def _draw(result: RunResult, folder: Path, progress: Progress | None) -> None:
+    """Draw the pictures and write the report."""
+    from nanospine.output.render import neck_profile_figure, overview
+    from nanospine.output.report import write_report
+
+    spines = result.spines
+    report(progress, "writing", 0.2)
+    overview(spines, result.localizations, folder / "overview.png")
+    if len(spines):
+        (folder / "necks").mkdir()
+    for spine in spines.spines:
+        report(progress, "drawing necks", spine.id / len(spines))
+        neck_profile_figure(spine, folder / "necks" / f"spine_{spine.id:03d}.png")
+    report(progress, "writing the report", 0.0)
+    write_report(result, folder / "report.html")
 
 
 @contextmanager

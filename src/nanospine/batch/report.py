@@ -96,7 +96,7 @@ def write_batch_report(
     parts.append(_table(groups.conditions, _CONDITIONS, caption))
     if len(groups.comparisons):
         parts += ["<h2>Comparisons</h2>", _table(groups.comparisons, _COMPARISONS, _EXPLAINED)]
-    parts += ["<h2>Files</h2>", _table(result.files, _FILES, link=True)]
+    parts += ["<h2>Files</h2>", _table(result.files, _FILES, link=config.run.output.pictures)]
     parts += ["<h2>Settings</h2>", f"<pre>{_text(_settings(config))}</pre>"]
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'

@@ -41,6 +41,7 @@ alpha_nm = "auto"
 
 [output]
 folder = "experiment"       # a second run adds what is missing and does nothing twice
+# pictures = true           # false: tables and meshes only, in a fraction of the time
 """
 
 _EVERY_FILE = "(every file)"
