@@ -77,6 +77,16 @@ def test_every_function_draws_itself(pair: Path, tmp_path: Path, function: str) 
     assert (out / "ripley.png").stat().st_size > 5000
 
 
+def test_the_other_channel_is_not_compared_with_itself(pair: Path, tmp_path: Path) -> None:
+    words = ("--other", "post", "--simulations", 0, "--radii", "50,100", "-f", "K")
+    assert answer(pair, *words) == answer(pair, *words, "--channel", "pre") | {
+        "input": "pair.parquet, post"}  # fmt: skip
+    ns.write(ns.read(pair).channel("post"), tmp_path / "post.parquet")
+    refused = call(tmp_path / "post.parquet", *words)
+    assert refused.exit_code == 1
+    assert "the only channel" in refused.stderr
+
+
 def test_a_curve_without_a_test(pair: Path) -> None:
     said = answer(pair, "--channel", "pre", "--simulations", 0, "--radii", "50,100", "-f", "G",
                   "--correction", "none")  # fmt: skip
@@ -134,7 +144,7 @@ def test_regions_of_files(pair: Path, tmp_path: Path) -> None:
     assert "give voxel_nm" in no_size.stderr
     boxed = answer(*words, "--region", "box")
     assert boxed["n_points"] == 120
-    assert any("all channels together: post, pre" in note for note in boxed["notes"])
+    assert any("channels post, pre together" in note for note in boxed["notes"])
     missing = call(*words, "--region", tmp_path / "none.ply")
     assert missing.exit_code == 1
     assert "no such file" in missing.stderr
@@ -196,6 +206,7 @@ INPUT = {
     "no such channel": (("{pair}", "--channel", "axon"), "axon"),
     "no such other": (("{pair}", "--other", "axon"), "axon"),
     "correction": (("{pair}", "--correction", "magic"), "correction"),
+    "one channel twice": (("{pair}", "--channel", "pre", "--other", "pre"), "the same channel"),
     "points on one line": (("{line}",), "one line, plane or place has no area"),
     "labelling of one": (("{pair}", "--null", "labelling"), "second as other"),
     "too few inside": (("{pair}", "--region", "{empty}"), "inside the region"),

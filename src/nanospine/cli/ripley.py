@@ -168,8 +168,7 @@ def ripley(
         check_target(out, overwrite=overwrite, marker=_MARKER)
     options = given(format=format, pixel_size_nm=pixel_size_nm, units=units, z_scale=z_scale)
     locs = read(file, **options)
-    first = locs if channel is None else locs.channel(channel)
-    second = None if other is None else locs.channel(other)
+    first, second, pooled = _channels(locs, channel, other)
     window = chosen_region(
         region, *((first,) if second is None else (first, second)),
         voxel_nm=voxel_nm, z_range_nm=z_range_nm,
@@ -191,7 +190,7 @@ def ripley(
                 region=window, correction=correction, seed=seed, workers=workers,
                 progress=progress,
             )  # fmt: skip
-    result = replace(result, notes=result.notes + _pooled(first, second) + _blinking(first, second))
+    result = replace(result, notes=result.notes + pooled + _blinking(first, second))
     title = file.name + "".join(f", {item}" for item in (channel, other) if item is not None)
     summary = _summary(result, title, seed)
     if out is not None:
@@ -238,15 +237,32 @@ def _null(null: Null, first: Localizations, second: Localizations | None) -> str
     return ShiftedClusters(labels.to_numpy())
 
 
-def _pooled(first: Localizations, second: Localizations | None) -> tuple[str, ...]:
-    if second is not None and len(first.channels) > 1:
-        return (
-            f"the first pattern is all channels together ({', '.join(first.channels)}), the second "
-            "one included; --channel takes one",
-        )
-    if len(first.channels) > 1:
-        return (f"all channels together: {', '.join(first.channels)}; --channel takes one",)
-    return ()
+def _channels(
+    locs: Localizations, channel: str | None, other: str | None
+) -> tuple[Localizations, Localizations | None, tuple[str, ...]]:
+    """Give the first and the second pattern, and a note where channels were put together."""
+    from nanospine.core.errors import ConfigError
+
+    second = None if other is None else locs.channel(other)
+    if channel is not None:
+        if channel == other:
+            raise ConfigError(
+                f"--channel and --other name the same channel {channel!r}; leave --other out for "
+                "the function of one channel."
+            )
+        return locs.channel(channel), second, ()
+    names = tuple(name for name in locs.channels if name != other)
+    if second is not None:
+        if not names:
+            raise ConfigError(
+                f"--other {other!r} is the only channel of the file; leave it out for the function "
+                "of one channel."
+            )
+        rest = (locs.table["channel"] != other).to_numpy()
+        locs = locs.select(rest, operation="without", arguments={"channel": other})
+    if len(names) < 2:
+        return locs, second, ()
+    return locs, second, (f"channels {', '.join(names)} together; --channel takes one",)
 
 
 def _blinking(*patterns: Localizations | None) -> tuple[str, ...]:
