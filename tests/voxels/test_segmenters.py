@@ -66,6 +66,13 @@ def test_a_mask_method_finds_the_dendrite(
     assert dice(result.labels > 0, pair.mask.data) > least
 
 
+def test_closing_fills_a_hollow_membrane() -> None:
+    pair = planted("counts")
+    hollow = segment(pair.image, "otsu").labels > 0
+    whole = segment(pair.image, "otsu", sigma_nm=30.0, close_nm=200.0).labels > 0
+    assert dice(whole, pair.mask.data) > 0.8 > dice(hollow, pair.mask.data)
+
+
 def test_senpai_chooses_the_number_of_classes_of_a_blurred_image() -> None:
     # Its rule looks for classes that curve upwards: the rims that a microscope blurs.
     shape = dendrite(3500, ["mushroom", "thin", "mushroom"], seed=5, voxel_nm=40.0)
@@ -263,6 +270,7 @@ def test_callables_and_registered_segmenters_are_taken() -> None:
         (lambda g: segment(g, "nothing"), ConfigError, "methods: otsu"),
         (lambda g: segment(g, "otsu", sigma=3), ConfigError, "has no option sigma; its options"),
         (lambda g: segment(g, "otsu", sigma_nm=-1.0), ConfigError, "sigma_nm of 0 or more"),
+        (lambda g: segment(g, "otsu", close_nm=-1.0), ConfigError, "close_nm of 0 or more"),
         (lambda g: segment(g, "otsu", scale="odd"), ConfigError, "scale of nonzero"),
         (lambda g: segment(g, "otsu", fill="odd"), ConfigError, "fill of none"),
         (lambda g: segment(g, "multi_otsu", classes=9), ConfigError, "classes of 2 to 5"),

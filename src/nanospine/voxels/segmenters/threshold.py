@@ -14,6 +14,7 @@ from nanospine.voxels.segmenters.common import (
     BoolArray,
     FloatArray,
     Segmentation,
+    closed,
     drop_small,
     fill_holes,
     foreground,
@@ -28,6 +29,7 @@ def otsu(
     *,
     sigma_nm: float = 0.0,
     scale: str = "nonzero",
+    close_nm: float = 0.0,
     fill: str = "planes",
     min_volume_nm3: float = 5e6,
 ) -> Segmentation:
@@ -42,6 +44,9 @@ def otsu(
         Which values the threshold is sought among: `nonzero`, `log` (log1p of the non-zero) or
         `all`. In counts of localizations nearly all voxels are 0, and Otsu over all of them
         would only tell "any localization" from none.
+    close_nm : float
+        Gaps up to twice this are closed before. Localizations of a membrane are a hollow shell
+        with gaps: smoothing by 30 nm and closing by 200 nm fill it best in simulations.
     fill : str
         Holes: `planes` (along each axis), `volume` or `none`.
     min_volume_nm3 : float
@@ -55,15 +60,15 @@ def otsu(
     from skimage.filters import threshold_otsu
 
     if grid.data.dtype == np.bool_:
-        return _finish(grid.data, grid, fill, min_volume_nm3)
+        return _finish(grid.data, grid, fill, min_volume_nm3, close_nm)
     image = smoothed(grid.data, grid.voxel_nm, sigma_nm)
     values = _scaled(image, scale)
     if len(values) == 0 or values.min() == values.max():
-        return _finish(image > 0, grid, fill, min_volume_nm3, _constant(values))
+        return _finish(image > 0, grid, fill, min_volume_nm3, close_nm, _constant(values))
     limit = float(threshold_otsu(values))
     if scale == "log":
         limit = float(np.expm1(limit))
-    return _finish(image > limit, grid, fill, min_volume_nm3, f"threshold {limit:.6g}")
+    return _finish(image > limit, grid, fill, min_volume_nm3, close_nm, f"threshold {limit:.6g}")
 
 
 def multi_otsu(
@@ -73,6 +78,7 @@ def multi_otsu(
     keep_classes: int | None = None,
     sigma_nm: float = 0.0,
     scale: str = "nonzero",
+    close_nm: float = 0.0,
     fill: str = "planes",
     min_volume_nm3: float = 5e6,
 ) -> Segmentation:
@@ -85,7 +91,7 @@ def multi_otsu(
         2 to 5.
     keep_classes : int, optional
         How many of the brightest classes are foreground; all but the darkest by default.
-    sigma_nm, scale, fill, min_volume_nm3
+    sigma_nm, scale, close_nm, fill, min_volume_nm3
         As for :func:`otsu`.
 
     Raises
@@ -117,7 +123,7 @@ def multi_otsu(
     limit = float(limits[classes - 1 - keep])
     if scale == "log":
         limit = float(np.expm1(limit))
-    return _finish(image > limit, grid, fill, min_volume_nm3, f"threshold {limit:.6g}")
+    return _finish(image > limit, grid, fill, min_volume_nm3, close_nm, f"threshold {limit:.6g}")
 
 
 def local(
@@ -127,6 +133,7 @@ def local(
     offset: float = 0.0,
     floor: float = 0.5,
     sigma_nm: float = 0.0,
+    close_nm: float = 0.0,
     fill: str = "planes",
     min_volume_nm3: float = 5e6,
 ) -> Segmentation:
@@ -142,7 +149,7 @@ def local(
     floor : float
         A voxel must also exceed this fraction of the global Otsu threshold: in empty places
         anything exceeds the local mean.
-    sigma_nm, fill, min_volume_nm3
+    sigma_nm, close_nm, fill, min_volume_nm3
         As for :func:`otsu`.
 
     Notes
@@ -153,11 +160,11 @@ def local(
 
     image = smoothed(grid.data, grid.voxel_nm, sigma_nm)
     if image.min() == image.max():
-        return _finish(image > 0, grid, fill, min_volume_nm3, _constant(image))
+        return _finish(image > 0, grid, fill, min_volume_nm3, close_nm, _constant(image))
     block = tuple(int(n) for n in 2 * np.floor(window_nm / grid.voxel_nm / 2).astype(int) + 1)
     limit = threshold_local(image, block, method="gaussian", offset=offset)
     least = floor * float(threshold_otsu(_scaled(image, "nonzero")))
-    return _finish((image > limit) & (image > least), grid, fill, min_volume_nm3)
+    return _finish((image > limit) & (image > least), grid, fill, min_volume_nm3, close_nm)
 
 
 def spinetool(
@@ -190,7 +197,7 @@ def spinetool(
     image = (image - image.min()) * (255.0 / span) if span > 0 else np.zeros_like(image)
     image = np.asarray(ndimage.gaussian_filter(image, sigma_voxels))
     median = ndimage.median_filter(image, size=block)
-    return _finish(image > base - weight * (base - median), grid, fill, min_volume_nm3)
+    return _finish(image > base - weight * (base - median), grid, fill, min_volume_nm3, 0.0)
 
 
 def _scaled(image: FloatArray, scale: str) -> FloatArray:
@@ -210,9 +217,15 @@ def _constant(values: npt.NDArray[Any]) -> str:
 
 
 def _finish(
-    mask: BoolArray, grid: VoxelGrid, fill: str, min_volume_nm3: float, *notes: str
+    mask: BoolArray,
+    grid: VoxelGrid,
+    fill: str,
+    min_volume_nm3: float,
+    close_nm: float,
+    *notes: str,
 ) -> Segmentation:
-    kept, dropped = drop_small(fill_holes(mask, fill), grid.voxel_nm, min_volume_nm3)
+    whole = fill_holes(closed(mask, grid.voxel_nm, close_nm), fill)
+    kept, dropped = drop_small(whole, grid.voxel_nm, min_volume_nm3)
     if dropped:
         notes += (f"{dropped} components below {min_volume_nm3:g} nm3 dropped",)
     return foreground(kept, *notes)
