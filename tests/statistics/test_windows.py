@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import nanospine as ns
 from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.core.region import Region
+from nanospine.core.region_mask import pixel_edges, voxel_faces
 from nanospine.statistics import _slow
 from nanospine.statistics.boundaries import boundary_pieces, polygon_edges
 from nanospine.statistics.covariance_tables import covariance
@@ -203,6 +204,19 @@ def test_thin_windows_say_where_translation_ends():
     k = ns.ripley_k(points, radii, region=REGIONS["tube"], correction="rigid")
     assert np.isfinite(k.values).all()
     assert (np.abs(k.values / k.theory - 1) < 0.35).all()
+
+
+@pytest.mark.parametrize("size", [(10, 10, 10), (100, 10, 10), (3, 50, 100), (80, 7)])
+def test_depth_in_a_mask_of_long_voxels(size):
+    """The nearest face need not be the one with the nearest centre."""
+    generator = np.random.default_rng(3)
+    region = ns.Mask(generator.random((6, 7, 8)[: len(size)]) < 0.85, size, (0,) * len(size))
+    points = generator.uniform(-50, 500, (500, len(size)))
+    faces = pixel_edges(region) if len(size) == 2 else voxel_faces(region)
+    low, high = faces.min(axis=1), faces.max(axis=1)
+    outside = np.maximum(low - points[:, None], points[:, None] - high)
+    known = np.linalg.norm(np.maximum(outside, 0), axis=2).min(axis=1)
+    np.testing.assert_allclose(region.distance_to_boundary_nm(points), known, atol=1e-9)
 
 
 def test_limits_of_the_other_corrections():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,13 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError
 from nanospine.core.region_base import Region
 
-__all__ = ["Mask"]
+if TYPE_CHECKING:
+    from nanospine.core.triangles import TriangleTree
+
+__all__ = ["Mask", "pixel_edges", "voxel_faces"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -86,33 +90,32 @@ class Mask(Region):
         return result
 
     @cached_property
-    def _boundary(self) -> tuple[Any, FloatArray]:
-        """Tree over the centres of voxel faces between True and False, and the face normals."""
-        from scipy.spatial import cKDTree
+    def _tree(self) -> TriangleTree:
+        """Search tree over the outside of the voxels, two triangles for each run of faces."""
+        from nanospine.core.triangles import TriangleTree
 
-        padded = np.pad(self.data, 1)
-        centres, axes = [], []
-        for axis in range(self.dimension):
-            step = np.diff(padded.astype(np.int8), axis=axis) != 0
-            index = np.argwhere(step).astype(np.float64) - 1.0
-            index[:, axis] += 0.5
-            centres.append(index * self.voxel_nm + self.origin_nm)
-            axes.append(np.full(len(index), axis))
-        return cKDTree(np.concatenate(centres)), np.concatenate(axes)
+        corners = voxel_faces(self).reshape(-1, 3)
+        first = 4 * np.arange(len(corners) // 4)[:, None, None]
+        halves = np.array([(0, 1, 2), (0, 2, 3)])
+        return TriangleTree(corners, (first + halves).reshape(-1, 3))
+
+    @cached_property
+    def _outline(self) -> Any:
+        """Edges of the pixels as one shape, prepared for many queries."""
+        import shapely
+
+        lines = shapely.multilinestrings(shapely.linestrings(pixel_edges(self)))
+        shapely.prepare(lines)
+        return lines
 
     def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Exact distance to the nearest face between a True and a False voxel."""
-        points = self._points(xyz_nm)[:, ::-1]
-        tree, axes = self._boundary
-        # The nearest face is among those whose centre is within half a face diagonal of the
-        # nearest centre; a handful of neighbours holds them on a regular grid.
-        count = min(4 ** (self.dimension - 1) + 8, len(axes))
-        _, near = tree.query(points, k=count)
-        near = near.reshape(len(points), count)
-        gap = np.abs(points[:, None] - tree.data[near])
-        half = np.broadcast_to(self.voxel_nm / 2, gap.shape).copy()
-        np.put_along_axis(half, axes[near][..., None], 0.0, axis=2)
-        return np.linalg.norm(np.maximum(gap - half, 0.0), axis=2).min(axis=1)
+        """Exact distance to the nearest face (edge) between a True and a False voxel."""
+        points = self._points(xyz_nm)
+        if self.dimension == 3:
+            return self._tree.distance(points)
+        import shapely
+
+        return np.asarray(shapely.distance(self._outline, shapely.points(points)))
 
     def to_dict(self) -> dict[str, Any]:
         """Give the mask as plain data, its voxels packed into base64 bits."""
@@ -127,3 +130,59 @@ class Mask(Region):
             "voxel_nm": self.voxel_nm.tolist(),
             "origin_nm": self.origin_nm.tolist(),
         }
+
+
+def _runs(step: npt.NDArray[np.int8]) -> tuple[IntArray, ...]:
+    """Find runs of equal nonzero values along the last axis: place, start, stop, value."""
+    line = np.pad(step, [(0, 0)] * (step.ndim - 1) + [(1, 1)])
+    begin = np.argwhere((line[..., 1:] != line[..., :-1]) & (line[..., 1:] != 0))
+    stop = np.argwhere((line[..., 1:] != line[..., :-1]) & (line[..., :-1] != 0))
+    value = step[tuple(begin.T)].astype(np.int64)
+    return (*begin.T[:-1], begin[:, -1], stop[:, -1], value)
+
+
+def pixel_edges(region: Mask) -> FloatArray:
+    """Give runs of pixel edges in x, y, the inside to their left, shape (e, 2, 2)."""
+    padded = np.pad(region.data, 1).astype(np.int8)
+    size = region.voxel_nm
+    corner = region.origin_nm - 0.5 * size
+    # Rows: +1 where the sample begins above the line, so the inside is left of a step in +x.
+    row, start, stop, value = _runs(np.diff(padded, axis=0)[:, 1:-1])
+    swap = value < 0
+    x0 = corner[1] + np.where(swap, stop, start) * size[1]
+    x1 = corner[1] + np.where(swap, start, stop) * size[1]
+    y = corner[0] + row * size[0]
+    along_x = np.stack([np.stack([x0, y], 1), np.stack([x1, y], 1)], axis=1)
+    column, start, stop, value = _runs(np.diff(padded, axis=1)[1:-1].T)
+    swap = value > 0
+    y0 = corner[0] + np.where(swap, stop, start) * size[0]
+    y1 = corner[0] + np.where(swap, start, stop) * size[0]
+    x = corner[1] + column * size[1]
+    along_y = np.stack([np.stack([x, y0], 1), np.stack([x, y1], 1)], axis=1)
+    return np.concatenate([along_x, along_y])
+
+
+def voxel_faces(region: Mask) -> FloatArray:
+    """Give rectangles, a run of voxel faces each, shape (f, 4, 3) in x, y, z.
+
+    Corners go counter-clockwise as seen from outside.
+    """
+    # In x, y, z order, where (axis, axis + 1, axis + 2) is right-handed.
+    data = np.pad(region.data.transpose(2, 1, 0), 1).astype(np.int8)
+    size = region.voxel_nm[::-1]
+    corner = region.origin_nm[::-1] - 0.5 * size
+    found = []
+    for axis in range(3):
+        b, c = (axis + 1) % 3, (axis + 2) % 3
+        step = np.diff(data, axis=axis)
+        cut = [slice(1, -1)] * 3
+        cut[axis] = slice(None)
+        place, row, start, stop, value = _runs(step[tuple(cut)].transpose(axis, b, c))
+        quad = np.zeros((len(place), 4, 3))
+        quad[:, :, axis] = place[:, None]
+        quad[:, :, b] = row[:, None] + np.array([0, 1, 1, 0])
+        quad[:, :, c] = np.stack([start, start, stop, stop], axis=1)
+        # +1: the sample begins here, its outside looks down the axis.
+        quad[value > 0] = quad[value > 0][:, ::-1]
+        found.append(corner + quad * size)
+    return np.concatenate(found)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.region import Box, Mask, MeshRegion, Polygon, Prism, Region
+from nanospine.core.region_mask import pixel_edges, voxel_faces
 
 __all__ = ["Pieces", "boundary_pieces", "polygon_edges"]
 
@@ -41,7 +42,7 @@ class Pieces(NamedTuple):
 def boundary_pieces(region: Region) -> Pieces:
     """Cut the boundary of any region into flat pieces."""
     if region.dimension == 2:
-        edges = _pixel_edges(region) if isinstance(region, Mask) else polygon_edges(region)
+        edges = pixel_edges(region) if isinstance(region, Mask) else polygon_edges(region)
         flat = np.zeros((len(edges), 2, 3))
         flat[:, :, :2] = edges
         return _pieces(flat[:, 0], flat[:, 1], np.arange(len(edges) + 1))
@@ -49,7 +50,7 @@ def boundary_pieces(region: Region) -> Pieces:
         corners = np.asarray(region.mesh.triangles, dtype=np.float64)
         return _from_loops(corners)
     if isinstance(region, Mask):
-        return _from_loops(_voxel_faces(region))
+        return _from_loops(voxel_faces(region))
     if isinstance(region, Prism):
         return _prism(polygon_edges(region.polygon), region.z_low_nm, region.z_high_nm)
     low, high = region.bounds_nm
@@ -112,55 +113,3 @@ def _prism(edges: FloatArray, z_low: float, z_high: float) -> Pieces:
     end = np.concatenate([high[:, 1], low[:, 0], np.roll(walls, -1, axis=1).reshape(-1, 3)])
     first = np.concatenate([[0, count], 2 * count + 4 * np.arange(count + 1)])
     return _pieces(begin, end, first)
-
-
-def _runs(step: npt.NDArray[np.int8]) -> tuple[IntArray, ...]:
-    """Find runs of equal nonzero values along the last axis: place, start, stop, value."""
-    line = np.pad(step, [(0, 0)] * (step.ndim - 1) + [(1, 1)])
-    begin = np.argwhere((line[..., 1:] != line[..., :-1]) & (line[..., 1:] != 0))
-    stop = np.argwhere((line[..., 1:] != line[..., :-1]) & (line[..., :-1] != 0))
-    value = step[tuple(begin.T)].astype(np.int64)
-    return (*begin.T[:-1], begin[:, -1], stop[:, -1], value)
-
-
-def _pixel_edges(region: Mask) -> FloatArray:
-    padded = np.pad(region.data, 1).astype(np.int8)
-    size = region.voxel_nm
-    corner = region.origin_nm - 0.5 * size
-    # Rows: +1 where the sample begins above the line, so the inside is left of a step in +x.
-    row, start, stop, value = _runs(np.diff(padded, axis=0)[:, 1:-1])
-    swap = value < 0
-    x0 = corner[1] + np.where(swap, stop, start) * size[1]
-    x1 = corner[1] + np.where(swap, start, stop) * size[1]
-    y = corner[0] + row * size[0]
-    along_x = np.stack([np.stack([x0, y], 1), np.stack([x1, y], 1)], axis=1)
-    column, start, stop, value = _runs(np.diff(padded, axis=1)[1:-1].T)
-    swap = value > 0
-    y0 = corner[0] + np.where(swap, stop, start) * size[0]
-    y1 = corner[0] + np.where(swap, start, stop) * size[0]
-    x = corner[1] + column * size[1]
-    along_y = np.stack([np.stack([x, y0], 1), np.stack([x, y1], 1)], axis=1)
-    return np.concatenate([along_x, along_y])
-
-
-def _voxel_faces(region: Mask) -> FloatArray:
-    """Give rectangles, a run of voxel faces each, shape (f, 4, 3) in x, y, z."""
-    # In x, y, z order, where (axis, axis + 1, axis + 2) is right-handed.
-    data = np.pad(region.data.transpose(2, 1, 0), 1).astype(np.int8)
-    size = region.voxel_nm[::-1]
-    corner = region.origin_nm[::-1] - 0.5 * size
-    found = []
-    for axis in range(3):
-        b, c = (axis + 1) % 3, (axis + 2) % 3
-        step = np.diff(data, axis=axis)
-        cut = [slice(1, -1)] * 3
-        cut[axis] = slice(None)
-        place, row, start, stop, value = _runs(step[tuple(cut)].transpose(axis, b, c))
-        quad = np.zeros((len(place), 4, 3))
-        quad[:, :, axis] = place[:, None]
-        quad[:, :, b] = row[:, None] + np.array([0, 1, 1, 0])
-        quad[:, :, c] = np.stack([start, start, stop, stop], axis=1)
-        # +1: the sample begins here, its outside looks down the axis.
-        quad[value > 0] = quad[value > 0][:, ::-1]
-        found.append(corner + quad * size)
-    return np.concatenate(found)

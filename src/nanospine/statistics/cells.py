@@ -143,7 +143,9 @@ def sorted_into_cells(
 
 def _grid(extent: FloatArray, radius: float, n: int, dimension: int) -> IntArray:
     """Cells per axis: as many as the radius wants, but no more than a few per point."""
-    wanted = extent / max(radius, 1e-300) * _DIVISIONS[dimension] * (1 - _SLACK)
+    wanted = (
+        extent / max(radius, 1e-9 * extent.max(), 1e-300) * _DIVISIONS[dimension] * (1 - _SLACK)
+    )
     most = 4.0 * n + 64
     limit = 2.0**20
     shape = np.clip(np.floor(np.minimum(wanted, limit)), 1, None)
