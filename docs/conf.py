@@ -21,15 +21,17 @@ copyright = "The nanospine developers"
 version = release = __version__
 
 extensions = [
+    "_mathml",
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
 ]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "tutorials", "auto_tutorials/*.ipynb", "**/sg_execution_times*"]
+html_math_renderer = "mathml"
+smartquotes = False
 html_theme = "furo"
 html_title = f"nanospine {__version__}"
 nitpicky = False

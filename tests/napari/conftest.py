@@ -23,14 +23,24 @@ def found(locs):
     return ns.find_spines(ns.envelope(locs), locs)
 
 
-@pytest.fixture
-def viewer():
+@pytest.fixture(scope="session")
+def window():
     # napari's imports warn of what its libraries deprecate: that is theirs to mend
     napari = pytest.importorskip("napari", reason="napari is not installed")
     pytest.importorskip("qtpy.QtWidgets", reason="napari has no window library")
     viewer = napari.Viewer(show=False)
     yield viewer
     viewer.close()
+
+
+@pytest.fixture
+def viewer(window):
+    """One window for all tests: it takes half a second to make; each test finds it empty."""
+    window.layers.clear()
+    window.dims.ndisplay = 2
+    yield window
+    window.window.remove_dock_widget("all")
+    window.layers.clear()
 
 
 @pytest.fixture

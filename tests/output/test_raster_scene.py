@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanospine.core.errors import ConfigError
@@ -53,6 +53,7 @@ def test_a_ball_of_points_has_the_depth_of_a_ball():
     assert len(row) == pytest.approx(np.pi * 30**2, rel=0.01)
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.floats(0.0, 3.0))
 def test_points_hide_each_other_as_brute_force_says(seed, radius_pixels):
     random = np.random.default_rng(seed)
