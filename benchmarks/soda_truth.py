@@ -5,7 +5,7 @@
     python benchmarks/soda_truth.py mesh --runs 60
     python benchmarks/soda_truth.py review
 
-Patterns as in the literature: 256 x 256 (x 32) pixels of 40 nm, coupling at |N(2, 0.5)| pixels, five
+Patterns as in the literature: 256 x 256 (x 32) pixels of 40 nm, coupling at |N(2, 0.5)| pixels, 5
 rings of a pixel; the first channel uniform, or 10 per cluster with sd 3 pixels. One thread; seconds
 are of the processor.
 """

@@ -30,6 +30,7 @@ from nanospine.statistics.soda_chains import soda_by_region, soda_chains
 from nanospine.statistics.soda_distance import distance_law, fit_distance, ring_moments
 from nanospine.statistics.soda_estimate import excess, meet_by_chance
 from nanospine.statistics.soda_null import holm, ring_p
+from nanospine.statistics.soda_partners import sharing
 from nanospine.statistics.soda_window import Rings, ball_in_box, disc_in_rectangle
 
 BOX_2D = ns.Box((0, 0), (4000, 3000))
@@ -186,11 +187,28 @@ def test_population_and_many_partners_are_wider():
         found = ns.soda(a, b, [60, 120, 180], region=BOX_2D, n_simulations=0, **options)
         return found.coupled_fraction_b_high - found.coupled_fraction_b_low
 
-    assert width() < width(partners="any") < width(partners="any", target="population")
+    assert width(partners="one") < width(partners="any")
+    assert width(partners="any") < width(partners="any", target="population")
     assert width() < width(level=0.99)
     assert width() < width(registration_error_nm=60)
     assert width() < width(precision_nm=60)
     assert width() < width(precision_nm=np.full((300, 2), 60.0))
+
+
+def test_partners_that_are_shared_are_noticed():
+    rng = np.random.default_rng(4)
+    edges = np.array([0.0, 60, 120, 180])
+    a, own, _ = planted(BOX_2D, 300, 0.8, 9)
+    shared = a[rng.integers(300, size=240)] + rng.normal(0, 60, (240, 2))
+    shared = np.clip(np.concatenate([shared, own[240:]]), 0, (4000, 3000))
+    rings = Rings(a, BOX_2D, edges, 0)
+    cells = Cells(a, 180.0)
+    chance = meet_by_chance(rings, cells)
+    found = [
+        sharing(rings, b, excess(cells.ring_sums(b, edges), chance)[:, :-2].sum(axis=0))
+        for b in (own, shared)
+    ]
+    assert found[0] < 0.3 < 0.6 < found[1]
 
 
 def test_precision_of_localizations_enters():
@@ -368,7 +386,7 @@ GOOD = np.random.default_rng(0).uniform(0, 3000, (30, 2))
         (GOOD, GOOD, {"radii_nm": [50, 20]}, ConfigError, "ascending"),
         (GOOD, GOOD, {"level": 1.0}, ConfigError, "level between 0 and 1"),
         (GOOD, GOOD, {"target": "all"}, ConfigError, "target 'sample' or 'population'"),
-        (GOOD, GOOD, {"partners": "two"}, ConfigError, "partners 'one' or 'any'"),
+        (GOOD, GOOD, {"partners": "two"}, ConfigError, "partners 'auto', 'one' or 'any'"),
         (GOOD, GOOD, {"legacy": "fiji"}, ConfigError, "legacy None or 'icy'"),
         (GOOD, GOOD, {"n_simulations": -1}, ConfigError, "n_simulations"),
         (GOOD, GOOD, {"precision_nm": -1.0}, ConfigError, "precision_nm"),

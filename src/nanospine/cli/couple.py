@@ -40,6 +40,7 @@ class Target(StrEnum):
 class Partners(StrEnum):
     """Partners that a point of the first channel can have."""
 
+    auto = "auto"
     one = "one"
     any = "any"
 
@@ -95,7 +96,7 @@ def couple(
     ] = Target.sample,
     partners: Annotated[
         Partners, typer.Option("--partners", help="Partners of an object of A.")
-    ] = Partners.one,
+    ] = Partners.auto,
     legacy: Annotated[
         Legacy | None,
         typer.Option("--legacy", help="The figures of an older program, its errors included."),

@@ -22,12 +22,15 @@ from nanospine.statistics.soda_interval import (
     fraction_interval,
 )
 from nanospine.statistics.soda_null import holm, overall_p, ring_p
+from nanospine.statistics.soda_partners import sharing
 from nanospine.statistics.soda_result import SodaResult
 from nanospine.statistics.soda_window import Rings
 
 __all__ = ["SodaResult", "soda"]
 
 FloatArray = npt.NDArray[np.float64]
+
+_SHARING = {"one": 0.0, "any": 1.0}
 
 
 def soda(
@@ -38,7 +41,7 @@ def soda(
     region: Region | None = None,
     level: float = 0.95,
     target: Literal["sample", "population"] = "sample",
-    partners: Literal["one", "any"] = "one",
+    partners: Literal["auto", "one", "any"] = "auto",
     registration_error_nm: npt.ArrayLike | None = None,
     precision_nm: npt.ArrayLike | None = None,
     size_a_nm: npt.ArrayLike | None = None,
@@ -73,8 +76,10 @@ def soda(
     target : {"sample", "population"}
         The interval is for the share of the objects seen that are coupled, or for the probability
         of which these are a sample (wider: binomial variation on top).
-    partners : {"one", "any"}
-        Whether a point of `a` has at most one partner; "any" gives wider intervals.
+    partners : {"auto", "one", "any"}
+        Whether a point of `a` has at most one partner, or partners choose theirs independently,
+        which gives wider intervals; "auto" judges by how many points of `b` crowd around one of
+        `a`.
     registration_error_nm : float or (d,), optional
         Standard deviation of the shift that is left between the channels; enters the intervals.
     precision_nm : float, (d,), (n_b,) or (n_b, d), optional
@@ -145,9 +150,12 @@ def soda(
     coupled = scores[:, :-2].sum(axis=0)
     scatter = scatter_of_scores(rings, cells, chance.weights, _shares(coupled))
     n_a, n_b = len(data.a), len(data.b)
+    shared = _SHARING.get(partners)
+    if shared is None:
+        shared = sharing(rings, data.b.points_nm, coupled)
     error = FractionError.of(
-        chance, scatter, n_a, n_b, one_each=partners == "one",
-        population=target == "population", extra=extra[0] / n_b**2,
+        chance, scatter, n_a, n_b, sharing=shared, population=target == "population",
+        extra=extra[0] / n_b**2,
     )  # fmt: skip
     total = float(coupled.sum())
     ends = fraction_interval(total / n_b, error, level)
@@ -197,8 +205,10 @@ def _check(
         raise ConfigError(f"soda: level between 0 and 1 was expected, found {level}.")
     if target not in ("sample", "population"):
         raise ConfigError(f"soda: target 'sample' or 'population' was expected, found {target!r}.")
-    if partners not in ("one", "any"):
-        raise ConfigError(f"soda: partners 'one' or 'any' was expected, found {partners!r}.")
+    if partners != "auto" and partners not in _SHARING:
+        raise ConfigError(
+            f"soda: partners 'auto', 'one' or 'any' was expected, found {partners!r}."
+        )
     if legacy not in (None, "icy"):
         raise ConfigError(f"soda: legacy None or 'icy' was expected, found {legacy!r}.")
     if n_simulations < 0:

@@ -27,29 +27,30 @@ class FractionError:
 
     The score of a point anywhere has variance and third moment of `background`; that of a coupled
     one those of `scatter`. What depends on *which* points of `a` have partners shrinks as all of
-    them have one (each has at most one), unless `partners` is "any".
+    them have one each (`sharing` 0); it stays where partners choose theirs independently (1).
     """
 
     background: tuple[float, float]
     scatter: Scatter
     n_a: int
     n_b: int
-    one_each: bool
+    sharing: float
     population: bool
     extra: float = 0.0
 
     @classmethod
     def of(
-        cls, chance: Chance, scatter: Scatter, n_a: int, n_b: int, *, one_each: bool,
+        cls, chance: Chance, scatter: Scatter, n_a: int, n_b: int, *, sharing: float,
         population: bool, extra: float,
     ) -> FractionError:  # fmt: skip
         """Take the moments of the background from `chance`."""
-        return cls(chance.moments(), scatter, n_a, n_b, one_each, population, extra)
+        return cls(chance.moments(), scatter, n_a, n_b, sharing, population, extra)
 
     def at(self, fraction: float) -> tuple[float, float]:
         """Give standard error and skewness of the estimate at a true fraction."""
         share = min(max(fraction, 0.0), 1.0)
-        free = max(1 - share * self.n_b / self.n_a, 0.0) if self.one_each else 1.0
+        free = max(1 - share * self.n_b / self.n_a, 0.0)
+        free += self.sharing * (1 - free)
         own = self.scatter.within + free * self.scatter.between
         variance = (1 - share) * self.background[0] + share * own
         third = (1 - share) * self.background[1] + share * self.scatter.third
