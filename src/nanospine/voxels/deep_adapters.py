@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, ReadError
-from nanospine.voxels.deep import DeepModel, ModelSpec, labels_of, predict
+from nanospine.voxels.deep import labels_of, predict
+from nanospine.voxels.deep_spec import DeepModel, ModelSpec
 from nanospine.voxels.grid import VoxelGrid
 from nanospine.voxels.segmenters.common import Segmentation
 

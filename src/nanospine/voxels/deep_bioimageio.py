@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError
-from nanospine.voxels.deep import ModelSpec
 from nanospine.voxels.deep_adapters import OnnxModel
+from nanospine.voxels.deep_spec import ModelSpec
 
 __all__ = ["BioimageIOModel"]
 

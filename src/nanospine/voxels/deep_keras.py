@@ -14,8 +14,8 @@ import numpy.typing as npt
 from nanospine.core.errors import ReadError
 from nanospine.io.safe_files import open_source
 from nanospine.io.safe_hdf5 import Hdf5, open_hdf5
-from nanospine.voxels.deep import ModelSpec
 from nanospine.voxels.deep_adapters import need
+from nanospine.voxels.deep_spec import ModelSpec
 
 __all__ = ["DEEPD3", "DeepD3Model"]
 
