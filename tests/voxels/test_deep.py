@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -106,7 +106,8 @@ def test_one_constant_plane_does_not_touch_the_others() -> None:
     assert found[2].max() == 1
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
+@example((1, 2, 1), (20.0, 76.875, 20.0), (20.0, 153.625, 20.0))
 @given(
     st.tuples(*[st.integers(1, 12)] * 3),
     st.tuples(*[st.floats(20.0, 200.0)] * 3),

@@ -61,6 +61,7 @@ def _along(
     n = len(line)
     if counts or new > old:
         edges = np.minimum(np.arange(count + 1) * new, n * old) / old
+        edges[-1] = n  # a sliver below the rounding of the number of voxels is not lost
         total = np.concatenate([np.zeros((1, *line.shape[1:])), np.cumsum(line, axis=0)])
         low = np.minimum(np.floor(edges).astype(int), n - 1)
         part = (edges - low).reshape(-1, *[1] * (line.ndim - 1))
