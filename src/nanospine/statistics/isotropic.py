@@ -10,7 +10,7 @@ from nanospine.core.region import Mask, MeshRegion, Region
 from nanospine.statistics.boundaries import Pieces
 from nanospine.statistics.cells import Grid, fill, segments, sorted_into_cells
 from nanospine.statistics.fractions import circle_share, near_pieces, sphere_share
-from nanospine.statistics.pairs import BLOCK, RadiusBins, over_chunks, radius_bins
+from nanospine.statistics.pairs import BLOCK, RadiusBins, over_chunks, radius_bin, radius_bins
 
 __all__ = ["isotropic_sums"]
 
@@ -146,7 +146,6 @@ def _sum_isotropic(
     index = np.empty(BLOCK, dtype=np.int64)
     near = np.empty(among.size, dtype=np.int64)
     values = np.empty(max(nodes, 2))
-    top = float(bins.table.size - 1)
     beyond = bins.squares.size - 1
     for cell in range(low, high):
         if grid.start[cell] == grid.start[cell + 1]:
@@ -168,18 +167,16 @@ def _sum_isotropic(
                 for k in range(n):
                     dx, dy, dz = buffer[0, k] - x, buffer[1, k] - y, buffer[2, k] - z
                     square = dx * dx + dy * dy + dz * dz
-                    found = bins.table[np.uint32(min(square * bins.scale, top))]
-                    while square > bins.squares[found]:
-                        found += np.uint32(1)
+                    found = radius_bin(bins, square)
                     if found == beyond or (grid.one and index[k] == i):
                         continue
                     weight = u[i] * v[index[k]]
                     distance = np.sqrt(square)
-                    if distance > depth[i]:
-                        if nodes > 0:
-                            share = _looked_up(values, depth[i], largest, distance)
-                        else:
-                            share = _share(dimension, pieces, near, count, x, y, z, distance)
+                    if distance > depth[i] and nodes > 0:
+                        share = _looked_up(values, depth[i], largest, distance)
+                        weight *= min(1.0 / share, _LARGEST)
+                    elif distance > depth[i]:
+                        share = _share(dimension, pieces, near, count, x, y, z, distance)
                         weight *= min(1.0 / share, _LARGEST)
                     if power != 0:
                         if power < 0 and distance == 0.0:

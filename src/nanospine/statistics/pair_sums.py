@@ -10,7 +10,7 @@ from numba import njit
 
 from nanospine.statistics.cells import Grid, fill, segments, sorted_into_cells
 from nanospine.statistics.covariance_tables import covariance
-from nanospine.statistics.pairs import BLOCK, RadiusBins, over_chunks, radius_bins
+from nanospine.statistics.pairs import BLOCK, RadiusBins, over_chunks, radius_bin, radius_bins
 
 __all__ = ["BORDER", "PairWeights", "pair_sums"]
 
@@ -136,7 +136,7 @@ def _sum(
     power: int,
     out: FloatArray,
 ) -> None:
-    half, top = grid.half, float(bins.table.size - 1)
+    half = grid.half
     bounds = np.empty((3 * grid.runs.shape[0], 2), dtype=np.int64)
     shifts = np.empty((3 * grid.runs.shape[0], 3))
     buffer = np.empty((3, BLOCK))
@@ -156,9 +156,7 @@ def _sum(
                     dy = buffer[1, k] - grid.ay[i]
                     dz = buffer[2, k] - grid.az[i]
                     square = dx * dx + dy * dy + dz * dz
-                    found = bins.table[np.uint32(min(square * bins.scale, top))]
-                    while square > bins.squares[found]:
-                        found += np.uint32(1)
+                    found = radius_bin(bins, square)
                     if found == bins.squares.size - 1:
                         continue
                     j = index[k]

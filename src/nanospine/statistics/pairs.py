@@ -25,6 +25,7 @@ __all__ = [
     "box_translation_sums",
     "over_chunks",
     "pair_counts",
+    "radius_bin",
     "radius_bins",
 ]
 
@@ -64,6 +65,15 @@ def radius_bins(radii_nm: FloatArray) -> RadiusBins:
     places = np.minimum(squares[:-1] * scale, _TABLE - 1).astype(np.int64)
     table = np.searchsorted(places, np.arange(_TABLE), side="left").astype(np.uint32)
     return RadiusBins(squares, scale, table)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def radius_bin(bins: RadiusBins, square: float) -> int:
+    """Give the bin of a squared distance."""
+    found = bins.table[np.uint32(min(square * bins.scale, float(_TABLE - 1)))]
+    while square > bins.squares[found]:
+        found += np.uint32(1)
+    return found
 
 
 def over_chunks(
