@@ -71,7 +71,7 @@ def test_paired_animals_are_compared_with_themselves() -> None:
 def test_no_effect_is_found_as_often_as_it_should_be() -> None:
     """With animals that differ, spines as observations cry wolf; animals do not."""
     rng = np.random.default_rng(2)
-    by_animal, by_spine, runs = 0, 0, 60
+    by_animal, by_spine, runs = 0, 0, 40
     for _ in range(runs):
         files, spines = experiment(rng, animal_sd_nm=100, n=20)
         by_animal += row_of(compare_conditions(files, spines).comparisons).p_value < 0.05

@@ -153,9 +153,12 @@ def test_a_damaged_ledger_costs_no_batch(tmp_path: Path) -> None:
 
 
 def test_the_lock_is_free_again_afterwards(tmp_path: Path) -> None:
-    with folder_lock(tmp_path):
-        with pytest.raises(WriteError, match="another batch is at work"), folder_lock(tmp_path):
-            pass
+    with (
+        folder_lock(tmp_path),
+        pytest.raises(WriteError, match="another batch is at work"),
+        folder_lock(tmp_path),
+    ):
+        pass
     with folder_lock(tmp_path):
         pass
 
@@ -180,5 +183,5 @@ def test_a_disk_without_room_stops_the_batch(
 ) -> None:
     (tmp_path / "a.csv").write_text("no table")
     monkeypatch.setattr("nanospine.batch.run._DISK_FULL_BYTES", float("inf"))
-    with pytest.raises(NanospineError, match="disk is full. 0 of 1 files are done and kept"):
+    with pytest.raises(NanospineError, match=r"disk is full\. 0 of 1 files are done and kept"):
         run_batch(config(tmp_path, files=["a.csv"]))

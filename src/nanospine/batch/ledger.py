@@ -39,7 +39,7 @@ class Ledger:
         self.path = folder / LEDGER
         self.entries: dict[str, dict[str, Any]] = {}
         # A ledger that somebody damaged costs its memories, not the batch.
-        with suppress(OSError, ValueError, KeyError, AttributeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             entries = json.loads(self.path.read_text(encoding="utf-8"))["files"].items()
             self.entries = {name: dict(entry) for name, entry in entries}
 
