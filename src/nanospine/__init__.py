@@ -153,6 +153,8 @@ if TYPE_CHECKING:
     from nanospine.voxels.segment import register_segmenter as register_segmenter
     from nanospine.voxels.segment import segment as segment
     from nanospine.voxels.segment import segmenters as segmenters
+    from nanospine.voxels.voxelize import voxel_tiles as voxel_tiles
+    from nanospine.voxels.voxelize import voxelize as voxelize
 
 # Public name -> module that holds it. One place: what stands here is what `nanospine.X` offers.
 _WHERE = {
@@ -285,6 +287,8 @@ _WHERE = {
     "DeepD3Model": "nanospine.voxels.deep_keras",
     "LabelGrid": "nanospine.voxels.grid",
     "VoxelGrid": "nanospine.voxels.grid",
+    "voxel_tiles": "nanospine.voxels.voxelize",
+    "voxelize": "nanospine.voxels.voxelize",
     "convert_labels": "nanospine.voxels.panoptic",
     "from_classes": "nanospine.voxels.panoptic",
     "register_segmenter": "nanospine.voxels.segment",

@@ -28,6 +28,8 @@ class VoxelGrid:
         Edge lengths z, y, x.
     origin_nm : array_like, shape (3,)
         Position z, y, x of the *centre* of voxel (0, 0, 0), as NGFF, ITK and napari have it.
+    notes : tuple of str
+        What the data do not say of themselves, such as how many localizations lie outside.
 
     Examples
     --------
@@ -41,6 +43,7 @@ class VoxelGrid:
     data: npt.NDArray[Any]
     voxel_nm: FloatArray
     origin_nm: FloatArray
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         voxel = np.broadcast_to(np.asarray(self.voxel_nm, dtype=np.float64), (3,)).copy()
@@ -59,6 +62,19 @@ class VoxelGrid:
         nz, ny, nx = self.data.shape
         return nz, ny, nx
 
+    @property
+    def bounds_nm(self) -> FloatArray:
+        """Outer corners x, y, z of the grid, shape (2, 3)."""
+        low = self.origin_nm - self.voxel_nm / 2
+        return np.stack([low, low + self.voxel_nm * self.shape])[:, ::-1]
+
+    @property
+    def affine(self) -> FloatArray:
+        """Matrix, shape (4, 4), from voxel indices (x, y, z, 1) to positions (x, y, z, 1) in nm."""
+        matrix = np.diag([*self.voxel_nm[::-1], 1.0])
+        matrix[:3, 3] = self.origin_nm[::-1]
+        return matrix
+
     def to_index(self, xyz_nm: npt.ArrayLike) -> FloatArray:
         """Give fractional voxel indices (z, y, x), shape (n, 3), of positions (x, y, z) in nm."""
         points = np.asarray(xyz_nm, dtype=np.float64)[:, ::-1]
@@ -71,8 +87,9 @@ class VoxelGrid:
 
     def values_at(self, xyz_nm: npt.ArrayLike, outside: float = 0.0) -> npt.NDArray[Any]:
         """Give the value of the voxel that each position lies in; `outside` beyond the grid."""
-        index = np.floor(self.to_index(xyz_nm) + 0.5).astype(np.int64)
-        inside = ((index >= 0) & (index < self.data.shape)).all(axis=1)
+        place = np.floor(self.to_index(xyz_nm) + 0.5)
+        inside = np.asarray(((place >= 0) & (place < self.data.shape)).all(axis=1))
+        index = np.where(inside[:, None], place, 0).astype(np.int64)
         result = np.full(len(index), outside, dtype=self.data.dtype)
         result[inside] = self.data[tuple(index[inside].T)]
         return result

@@ -10,7 +10,7 @@ from numba import njit
 from nanospine.core.errors import GeometryError
 from nanospine.voxels.grid import VoxelGrid
 
-__all__ = ["mesh_to_mask"]
+__all__ = ["fill_mesh", "mesh_to_mask"]
 
 # Columns are cast through the mesh off the lattice of round coordinates, where vertices and
 # edges of modelled meshes like to lie: a ray through a vertex would be counted twice or never.
@@ -63,20 +63,48 @@ def mesh_to_mask(mesh: trimesh.Trimesh, voxel_nm: float, *, pad: int = 2) -> Vox
             "use a larger voxel_nm or cut the mesh."
         )
     origin = low - pad * voxel_nm
+    voxel = np.full(3, float(voxel_nm))
+    data = np.zeros(tuple(int(n) for n in shape[::-1]), dtype=np.bool_)
+    fill_mesh(mesh, voxel, origin[::-1], np.zeros(3, dtype=np.int64), data)
+    return VoxelGrid(data, voxel, origin[::-1])
+
+
+def fill_mesh(
+    mesh: trimesh.Trimesh,
+    voxel_nm: npt.NDArray[np.float64],
+    origin_nm: npt.NDArray[np.float64],
+    start: npt.NDArray[np.int64],
+    data: npt.NDArray[np.bool_],
+) -> None:
+    """Set voxels True whose centre is inside a closed mesh.
+
+    Parameters
+    ----------
+    mesh : trimesh.Trimesh
+    voxel_nm, origin_nm : ndarray, shape (3,)
+        Edge lengths, and centre of voxel (0, 0, 0) of the whole frame; z, y, x.
+    start : ndarray of int64, shape (3,)
+        Index in the frame of the first voxel of `data`: tiles of one frame agree with the whole.
+    data : ndarray of bool, shape (nz, ny, nx)
+        Written to.
+    """
     triangles = np.ascontiguousarray(mesh.triangles, dtype=np.float64)
-    scaled = (triangles - origin) / voxel_nm
+    scaled = (triangles - origin_nm[::-1]) / voxel_nm[::-1]
     scaled[:, :, :2] += _OFFSET
-    nx, ny, nz = (int(n) for n in shape)
+    nz, ny, nx = data.shape
     steps = np.zeros((ny, nx, nz + 1), dtype=np.int16)
-    _cast_columns(scaled, steps)
+    _cast_columns(scaled, steps, *(int(n) for n in start))
     inside = np.cumsum(steps, axis=2, dtype=np.int16)[:, :, :nz] != 0
-    data = np.ascontiguousarray(inside.transpose(2, 0, 1))
-    return VoxelGrid(data, np.full(3, float(voxel_nm)), origin[::-1])
+    data[...] = inside.transpose(2, 0, 1)
 
 
 @njit(cache=True)
 def _cast_columns(  # pragma: no cover - compiled
-    triangles: npt.NDArray[np.float64], steps: npt.NDArray[np.int16]
+    triangles: npt.NDArray[np.float64],
+    steps: npt.NDArray[np.int16],
+    z_from: int,
+    y_from: int,
+    x_from: int,
 ) -> None:
     """Add ±1 to the first voxel centre above each crossing of a triangle with a column."""
     ny, nx, nz1 = steps.shape
@@ -89,10 +117,10 @@ def _cast_columns(  # pragma: no cover - compiled
             continue
         # A triangle that faces down (area < 0) is where the column enters the solid.
         step = -1 if area > 0 else 1
-        x0 = max(0, int(np.ceil(min(ax, min(bx, cx)))))
-        x1 = min(nx - 1, int(np.floor(max(ax, max(bx, cx)))))
-        y0 = max(0, int(np.ceil(min(ay, min(by, cy)))))
-        y1 = min(ny - 1, int(np.floor(max(ay, max(by, cy)))))
+        x0 = max(x_from, int(np.ceil(min(ax, min(bx, cx)))))
+        x1 = min(x_from + nx - 1, int(np.floor(max(ax, max(bx, cx)))))
+        y0 = max(y_from, int(np.ceil(min(ay, min(by, cy)))))
+        y1 = min(y_from + ny - 1, int(np.floor(max(ay, max(by, cy)))))
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
                 u = ((bx - ax) * (y - ay) - (x - ax) * (by - ay)) / area
@@ -100,5 +128,5 @@ def _cast_columns(  # pragma: no cover - compiled
                 if u < 0.0 or v < 0.0 or u + v > 1.0:
                     continue
                 z = az + v * (bz - az) + u * (cz - az)
-                k = min(max(int(np.ceil(z)), 0), nz1 - 1)
-                steps[y, x, k] += step
+                k = min(max(int(np.ceil(z)) - z_from, 0), nz1 - 1)
+                steps[y - y_from, x - x_from, k] += step
