@@ -86,7 +86,11 @@ class Box(Region):
     def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
         """Tell for each point whether it lies in the box."""
         points = self._points(xyz_nm)
-        return np.asarray(((points >= self.low_nm) & (points <= self.high_nm)).all(axis=1))
+        inside = np.ones(len(points), dtype=bool)
+        # Column by column: a reduction over an axis of 2 or 3 takes ten times as long.
+        for column, low, high in zip(points.T, self.low_nm, self.high_nm, strict=True):
+            inside &= (column >= low) & (column <= high)
+        return inside
 
     def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
         """Distance to the nearest face, from inside or outside."""

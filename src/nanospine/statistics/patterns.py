@@ -77,8 +77,9 @@ def pattern(
         )
     if len(xyz) == 0:
         raise TooFewPointsError(f"{name}: at least {max(least, 1)} points are needed, found none.")
-    bad = int((~np.isfinite(xyz).all(axis=1)).sum())
-    if bad:
+    finite = np.isfinite(xyz)
+    if not finite.all():
+        bad = int((~finite.all(axis=1)).sum())
         raise GeometryError(
             f"{name}: finite positions were expected; {bad} of {len(xyz)} rows hold NaN or "
             "infinity. Drop these rows first."
