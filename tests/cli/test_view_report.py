@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,19 @@ def test_without_napari_it_says_what_to_install(table, monkeypatch):
     result = call("view", table)
     assert result.exit_code == 1
     assert "pip install 'nanospine[napari]'" in result.output
+
+
+def test_napari_is_started_in_a_process_of_its_own(table, monkeypatch):
+    started = []
+
+    def run(words, check):
+        started.append(words[1:])
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("subprocess.run", run)
+    assert call("view", table).exit_code == 1
+    assert started == [["-m", "nanospine.napari", str(table)]]
 
 
 def test_a_missing_file_is_said(tmp_path):

@@ -222,3 +222,23 @@ def test_a_table_without_spines_is_empty(viewer):
     assert widget.table.rowCount() == 0
     widget.reject()
     widget.close()
+
+
+def test_a_file_is_opened_in_a_window_of_its_own(viewer, locs, tmp_path, monkeypatch):
+    import napari
+
+    from nanospine.napari.__main__ import main
+
+    ns.write(locs, tmp_path / "cell.parquet")
+    monkeypatch.setattr(napari, "Viewer", lambda **options: viewer)
+    monkeypatch.setattr(napari, "run", lambda: None)
+    assert main([str(tmp_path / "cell.parquet")]) == 0
+    assert [layer.name for layer in viewer.layers] == ["cell"]
+
+
+def test_a_file_that_nobody_knows_is_said(viewer, tmp_path, capsys):
+    from nanospine.napari.__main__ import main
+
+    (tmp_path / "a.csv").write_text("name,age\nann,5\n")
+    assert main([str(tmp_path / "a.csv")]) == 1
+    assert capsys.readouterr().err.startswith("nanospine: error: ")

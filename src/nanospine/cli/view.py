@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nanospine.cli.console import progress_bar, say
+from nanospine.cli.guard import EXIT_BUG
 from nanospine.cli.options import (
     AlphaOption,
     ChannelOption,
@@ -195,9 +198,11 @@ def _open(file: Path) -> None:
             f"{file}: napari is not installed (pip install 'nanospine[napari]'). Without it, "
             f"`nanospine spines {file.name}` makes a report for the browser, and --png a picture."
         )
-    from nanospine.napari.open import open_file
-
-    open_file(file)
+    # In a process of its own: Qt and the command line both want to own theirs
+    command = [sys.executable, "-m", "nanospine.napari", str(file)]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise typer.Exit(code if code > 0 else EXIT_BUG)
 
 
 def _browse(page: Path) -> None:
