@@ -234,6 +234,13 @@ def test_any_function_will_do() -> None:
         ns.simulation_envelope(points, lambda *_, **__: [1.0], RADII, region=BOX)
 
 
+def test_a_function_that_cannot_move_to_a_process_is_refused() -> None:
+    with pytest.raises(NanospineError, match="Define it in a file, or use threads"):
+        ns.simulation_envelope(
+            POINTS, lambda points, radii_nm, *, region: radii_nm, RADII, region=BOX, processes=True
+        )
+
+
 def test_unknown_radii_take_no_part_and_are_named() -> None:
     found = ns.simulation_envelope(
         BOX.sample_nm(30, 1), "G", [20, 40, 900], region=BOX, n_simulations=9, correction="border"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     Executor,
@@ -245,6 +246,7 @@ def _pool(
     """Give a function that starts a simulation; what was not begun is dropped after an error."""
     pool: Executor
     if processes:
+        _check_movable(task)
         # Not forked: the threads of numerical libraries do not survive a fork.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_keep, initargs=(task,))
@@ -258,6 +260,17 @@ def _pool(
         )
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _check_movable(task: _Task) -> None:
+    """Refuse what cannot go to another process: functions without a module of their own."""
+    try:
+        pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"processes=True: the function, null model and region must be importable from a "
+            f"module, this one is not ({error}). Define it in a file, or use threads."
+        ) from error
 
 
 _KEPT: list[_Task] = []
