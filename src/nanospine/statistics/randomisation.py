@@ -111,8 +111,9 @@ class RandomShift:
     In a box it is wrapped around the walls (a toroidal shift). In another region it is shifted by
     at most `max_shift_nm` in any direction, and the two are compared in what region and shifted
     region share: the points outside that part are left out of that simulation, and so is the part
-    of the region. Masks shift by whole voxels. A mesh is not cut: there a shift is drawn again
-    until every point stays inside.
+    of the region. That part is smaller, so the simulations vary more than the data: p-values are
+    too careful rather than too bold. Masks shift by whole voxels. A mesh is not cut: there a shift
+    is drawn again until every point stays inside.
 
     With one pattern only there is nothing to compare its shift with, and that is refused.
 
