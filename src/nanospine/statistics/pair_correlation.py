@@ -82,16 +82,10 @@ def pair_correlation(
         raise ConfigError(f"half_width_nm: a width above 0 nm was expected, found {half_width_nm}.")
     problem = prepare(
         points, radii_nm, region=region, correction=correction, other=other,
-        intensity=intensity, other_intensity=other_intensity, reach_nm=half_width_nm or 0.0,
+        intensity=intensity, other_intensity=other_intensity,
+        reach=_rule if half_width_nm is None else lambda *_: half_width_nm,
     )  # fmt: skip
-    h = half_width_nm
-    if h is None:
-        density = len(problem.a if problem.b is None else problem.b) / problem.size
-        h = _RULE[problem.dimension] / density ** (1 / problem.dimension)
-        problem = prepare(
-            points, radii_nm, region=region, correction=correction, other=other,
-            intensity=intensity, other_intensity=other_intensity, reach_nm=h,
-        )  # fmt: skip
+    h = problem.reach_nm
     values = _smoothed(problem, h, divisor, bias_correction, threads)
     values *= problem.size / problem.pairs if problem.u is None else 1 / problem.size
     values *= level(problem, renormalise)
@@ -105,6 +99,11 @@ def pair_correlation(
         "g" + problem.suffix, problem.radii_nm, values, np.ones(len(values)), correction,
         len(problem.a), 0 if problem.b is None else len(problem.b), problem.window.region, notes,
     )  # fmt: skip
+
+
+def _rule(number: int, region: Region) -> float:
+    """Half-width by rule of thumb for so many points."""
+    return _RULE[region.dimension] * float((region.size / number) ** (1 / region.dimension))
 
 
 def _smoothed(

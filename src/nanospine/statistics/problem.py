@@ -38,6 +38,8 @@ class Problem:
         The region with its edge correction.
     u, v : ndarray or None
         One over the intensity at each point of a and b (of a, when there is no b).
+    reach_nm : float
+        How far beyond the radii pairs count.
     notes : tuple of str
         Of the patterns.
     """
@@ -48,6 +50,7 @@ class Problem:
     window: Window
     u: FloatArray | None
     v: FloatArray | None
+    reach_nm: float
     notes: tuple[str, ...]
 
     @property
@@ -95,9 +98,13 @@ def prepare(
     other: Points | None,
     intensity: Intensity | None = None,
     other_intensity: Intensity | None = None,
-    reach_nm: float = 0.0,
+    reach: Callable[[int, Region], float] | None = None,
 ) -> Problem:
-    """Check the input and build the window; `reach_nm` is how far beyond the radii pairs count."""
+    """Check the input and build the window.
+
+    `reach(number of points that are looked for, region)` tells how far beyond the
+    radii pairs count, nm.
+    """
     radii = checked_radii(radii_nm)
     checked_correction(correction)
     b = None
@@ -119,8 +126,9 @@ def prepare(
     v = u
     if b is not None and other is not None:
         v = _inverse(other_intensity, b, other, "other_intensity")
+    further = 0.0 if reach is None else reach(len(a if b is None else b), a.region)
     return Problem(
-        a, b, radii, window(a.region, correction, float(radii[-1]) + reach_nm), u, v, notes
+        a, b, radii, window(a.region, correction, float(radii[-1]) + further), u, v, further, notes
     )
 
 
