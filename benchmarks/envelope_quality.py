@@ -1,17 +1,20 @@
 """How far envelopes are from a spine of which everything is known.
 
-A head of 300 nm radius on a neck of 60 nm radius and 500 nm length on a shaft of 500 nm radius;
-precision 10 nm lateral and 25 nm axial, 5 % background; mean over seeds. Signed distances are
-positive where the envelope is outside the truth.
+A head of 300 nm radius on a neck of 60 nm radius (`--neck`) and 500 nm length on a shaft of 500 nm
+radius; precision 10 nm lateral and 25 nm axial (`--precision`), 5 % background; mean over seeds.
+Signed distances are positive where the envelope is outside the truth.
 
-    python benchmarks/envelope_quality.py [--points 5000 50000] [--seeds 2]
+    python benchmarks/envelope_quality.py [--points 5000 50000] [--seeds 2] [--precision 10 10 25]
+        [--neck 60] [--labels membrane filled] [--methods ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,46 +22,71 @@ import pandas as pd
 import trimesh
 from skimage.measure import marching_cubes
 
+import nanospine as ns
 from nanospine.core.triangles import TriangleTree
-from nanospine.surface.envelope import envelope
+from nanospine.surface.mesh import boundary_surface
 
 FloatArray = npt.NDArray[np.float64]
 
-HEAD, NECK, LENGTH, SHAFT, HALF = 300.0, 60.0, 500.0, 500.0, 1000.0
-CENTRE_Z = SHAFT + LENGTH + np.sqrt(HEAD**2 - NECK**2)
-LOW, HIGH = np.array([-1520.0, -520.0, -520.0]), np.array([1520.0, 520.0, CENTRE_Z + 320.0])
-PRECISION = np.array([10.0, 10.0, 25.0])
+HEAD, LENGTH, SHAFT, HALF = 300.0, 500.0, 500.0, 1000.0
 BACKGROUND = 0.05
 
 
-def signed_distance(xyz: FloatArray) -> FloatArray:
-    """Exact outside; a lower bound of the depth inside."""
-    x, y, z = xyz.T
-    shaft = np.sqrt((x - np.clip(x, -HALF, HALF)) ** 2 + y**2 + z**2) - SHAFT
-    head = np.sqrt(x**2 + y**2 + (z - CENTRE_Z) ** 2) - HEAD
-    neck = np.sqrt(x**2 + y**2 + (z - np.clip(z, 0, CENTRE_Z)) ** 2) - NECK
-    return np.minimum(np.minimum(shaft, head), neck)
+@dataclass(frozen=True)
+class Spine:
+    """A spine on a capsule of a shaft; nanometres."""
+
+    neck: float = 60.0
+
+    @property
+    def centre(self) -> float:
+        return float(SHAFT + LENGTH + np.sqrt(HEAD**2 - self.neck**2))
+
+    @property
+    def box(self) -> tuple[FloatArray, FloatArray]:
+        return (
+            np.array([-1520.0, -520.0, -520.0]),
+            np.array([1520.0, 520.0, self.centre + 320.0]),
+        )
+
+    def signed_distance(self, xyz: FloatArray) -> FloatArray:
+        """Exact outside; a lower bound of the depth inside."""
+        x, y, z = xyz.T
+        shaft = np.sqrt((x - np.clip(x, -HALF, HALF)) ** 2 + y**2 + z**2) - SHAFT
+        head = np.sqrt(x**2 + y**2 + (z - self.centre) ** 2) - HEAD
+        neck = np.sqrt(x**2 + y**2 + (z - np.clip(z, 0, self.centre)) ** 2) - self.neck
+        return np.minimum(np.minimum(shaft, head), neck)
 
 
-def true_mesh(step: float = 8.0) -> trimesh.Trimesh:
-    axes = [np.arange(a + 0.37, b + step, step) for a, b in zip(LOW, HIGH, strict=True)]
+def true_mesh(shape: Spine | None = None, step: float = 8.0) -> trimesh.Trimesh:
+    shape = shape or Spine()
+    low, high = shape.box
+    axes = [np.arange(a + 0.37, b + step, step) for a, b in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    values = signed_distance(grid.reshape(-1, 3)).reshape(grid.shape[:3])
+    values = shape.signed_distance(grid.reshape(-1, 3)).reshape(grid.shape[:3])
     vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=(step,) * 3)
-    mesh = trimesh.Trimesh(vertices + LOW + 0.37, faces)
+    mesh = trimesh.Trimesh(vertices + low + 0.37, faces)
     if mesh.volume < 0:
         mesh.invert()
     return mesh
 
 
-def localizations(truth: trimesh.Trimesh, label: str, n: int, seed: int) -> FloatArray:
+def localizations(
+    truth: trimesh.Trimesh,
+    label: str,
+    n: int,
+    seed: int,
+    precision: tuple[float, float, float] = (10.0, 10.0, 25.0),
+    shape: Spine | None = None,
+) -> FloatArray:
+    shape = shape or Spine()
     rng = np.random.default_rng(seed)
     if label == "membrane":
         points = np.asarray(trimesh.sample.sample_surface(truth, n, seed=seed)[0])
     else:
-        points = rng.uniform(LOW, HIGH, (6 * n, 3))
-        points = points[signed_distance(points) < 0][:n]
-    points = points + rng.normal(size=points.shape) * PRECISION
+        points = rng.uniform(*shape.box, (6 * n, 3))
+        points = points[shape.signed_distance(points) < 0][:n]
+    points = points + rng.normal(size=points.shape) * precision
     low, high = points.min(axis=0) - 100, points.max(axis=0) + 100
     return np.concatenate([points, rng.uniform(low, high, (int(n * BACKGROUND), 3))])
 
@@ -78,25 +106,73 @@ def neck_diameter(mesh: trimesh.Trimesh) -> float:
     return float(np.mean(found))
 
 
-def figures(mesh: trimesh.Trimesh, truth: trimesh.Trimesh) -> dict[str, float]:
+def figures(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, shape: Spine) -> dict[str, float]:
     ours = np.asarray(trimesh.sample.sample_surface(mesh, 20_000, seed=1)[0])
     theirs = np.asarray(trimesh.sample.sample_surface(truth, 20_000, seed=2)[0])
-    out = signed_distance(ours)
+    out = shape.signed_distance(ours)
     back = TriangleTree(mesh.vertices, mesh.faces).signed_distance(theirs)
+    closed = mesh.is_watertight
     return {
-        "volume error %": 100 * (mesh.volume / truth.volume - 1),
-        "mean signed nm": (out.mean() - back.mean()) / 2,
-        "mean abs nm": (np.abs(out).mean() + np.abs(back).mean()) / 2,
+        "volume %": 100 * (mesh.volume / truth.volume - 1) if closed else np.nan,
+        "signed nm": (out.mean() - back.mean()) / 2,
+        "abs nm": (np.abs(out).mean() + np.abs(back).mean()) / 2,
         "Hausdorff nm": max(np.abs(out).max(), np.abs(back).max()),
-        "neck diameter nm (120)": neck_diameter(mesh),
-        "closed": float(mesh.is_volume),
-        "genus": 1 - mesh.euler_number / 2,
+        f"neck nm ({2 * shape.neck:g})": neck_diameter(mesh),
+        "closed": float(closed),
+        "genus": 1 - mesh.euler_number / 2 if closed else np.nan,
     }
 
 
-METHODS: dict[str, Callable[[FloatArray, str], trimesh.Trimesh]] = {
-    "carved (fit=False)": lambda xyz, label: envelope(xyz, label=label, fit=False).mesh,
-    "ns.envelope": lambda xyz, label: envelope(xyz, label=label).mesh,
+Result = tuple[trimesh.Trimesh, "ns.Envelope | None"]
+
+
+def known(xyz: FloatArray, label: str, precision: FloatArray) -> Result:
+    found = ns.envelope(ns.from_arrays(xyz, precision_nm=precision), label=label)
+    return found.mesh, found
+
+
+def unknown(xyz: FloatArray, label: str, _precision: FloatArray) -> Result:
+    found = ns.envelope(xyz, label=label)
+    return found.mesh, found
+
+
+def carved(xyz: FloatArray, label: str, _precision: FloatArray) -> Result:
+    return ns.envelope(xyz, label=label, fit=False).mesh, None
+
+
+def alpha_shape(xyz: FloatArray, _label: str, _precision: FloatArray) -> Result:
+    """Boundary of the tetrahedra of small circumradius, at 1.5 x the mean distance to the 6th."""
+    from scipy.spatial import cKDTree
+
+    sixth = float(cKDTree(xyz).query(xyz, k=7)[0][:, 6].mean())
+    whole = ns.delaunay(xyz)
+    from nanospine.surface.gates import radii_and_volumes
+
+    inside = radii_and_volumes(whole)[0] <= 1.5 * sixth
+    vertices, faces, _ = boundary_surface(xyz, whole.tetrahedra, whole.neighbors, inside)
+    return trimesh.Trimesh(vertices, faces, process=False), None
+
+
+def poisson(xyz: FloatArray, _label: str, _precision: FloatArray) -> Result:
+    """Open3D alone: normals from 30 neighbours, made consistent, depth 8."""
+    import open3d
+
+    cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(xyz))
+    cloud.estimate_normals(open3d.geometry.KDTreeSearchParamKNN(30))
+    cloud.orient_normals_consistent_tangent_plane(30)
+    mesh, _ = open3d.geometry.TriangleMesh.create_from_point_cloud_poisson(cloud, depth=8)
+    mesh = trimesh.Trimesh(np.asarray(mesh.vertices), np.asarray(mesh.triangles))
+    if mesh.volume < 0:
+        mesh.invert()
+    return mesh, None
+
+
+METHODS: dict[str, Callable[[FloatArray, str, FloatArray], Result]] = {
+    "ns.envelope": known,
+    "precision-unknown": unknown,
+    "carved": carved,
+    "alpha-shape": alpha_shape,
+    "open3d-poisson": poisson,
 }
 
 
@@ -104,21 +180,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, nargs="+", default=[5000, 50_000])
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--precision", type=float, nargs=3, default=[10.0, 10.0, 25.0])
+    parser.add_argument("--neck", type=float, default=60.0, help="radius, nm")
+    parser.add_argument("--labels", nargs="+", default=["membrane", "filled"])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     options = parser.parse_args()
-    truth = true_mesh()
-    for method in METHODS.values():  # compile before the clock runs
-        method(localizations(truth, "membrane", 1000, 0), "membrane")
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    shape, precision = Spine(options.neck), tuple(options.precision)
+    truth = true_mesh(shape)
+    methods = {name: METHODS[name] for name in options.methods}
+    for label in options.labels:  # compile before the clock runs
+        for method in methods.values():
+            method(localizations(truth, label, 3000, 0), label, np.array(precision))
     rows = []
-    for label in ("membrane", "filled"):
+    for label in options.labels:
         for n in options.points:
-            for name, method in METHODS.items():
+            for name, method in methods.items():
                 runs = []
                 for seed in range(1, options.seeds + 1):
-                    xyz = localizations(truth, label, n, seed)
+                    xyz = localizations(truth, label, n, seed, precision, shape)
                     start = time.process_time()
-                    mesh = method(xyz, label)
+                    mesh, found = method(xyz, label, np.array(precision))
                     seconds = time.process_time() - start
-                    runs.append({"CPU s": seconds, **figures(mesh, truth)})
+                    runs.append({"CPU s": seconds, **figures(mesh, truth, shape)})
+                    if found is not None:
+                        runs[-1]["cuts"] = float(len(found.self_intersections))
+                        runs[-1]["alpha"] = found.alpha_nm
                 rows.append({"label": label, "points": n, "method": name})
                 rows[-1].update(pd.DataFrame(runs).mean().round(2).to_dict())
     print(pd.DataFrame(rows).to_string(index=False))

@@ -157,6 +157,41 @@ def test_localizations_bring_their_history():
     assert frame.loc[0, "volume_nm3"] == wrapped.volume_nm3
 
 
+def test_precision_given_is_precision_brought():
+    points = shell(1500)
+    brought = envelope(ns.from_arrays(points, precision_nm=(10, 10, 25)))
+    given = envelope(points, precision_nm=(10, 10, 25))
+    each = envelope(points, precision_nm=np.tile([10.0, 10.0, 25.0], (1500, 1)))
+    assert (brought.mesh.vertices == given.mesh.vertices).all()
+    assert (each.mesh.vertices == given.mesh.vertices).all()
+    assert envelope(points, precision_nm=10).volume_nm3 != given.volume_nm3
+    partly = np.full((1500, 3), 10.0)
+    partly[::7] = np.nan
+    assert envelope(points, precision_nm=partly).volume_nm3 == pytest.approx(
+        envelope(points, precision_nm=10).volume_nm3
+    )
+    assert envelope(points, precision_nm=np.nan).alpha_nm == envelope(points).alpha_nm
+
+
+@pytest.mark.parametrize("bad", [-1.0, (10.0, 10.0), np.ones((3, 4)), [[1.0, 2.0, -3.0]]])
+def test_bad_precision_says_what_is_expected(bad):
+    with pytest.raises(GeometryError, match="precision_nm must be one number"):
+        envelope(shell(400), precision_nm=bad)
+
+
+def test_every_vertex_says_how_sure_it_is():
+    wrapped = envelope(shell(3000), precision_nm=10)
+    error = np.linalg.norm(wrapped.mesh.vertices, axis=1) - 300
+    assert wrapped.vertex_std_nm.shape == error.shape
+    assert 0.6 < np.sqrt(np.mean((error / wrapped.vertex_std_nm) ** 2)) < 1.5
+    assert wrapped.to_frame().loc[0, "median_vertex_std_nm"] == wrapped.median_vertex_std_nm
+    few = envelope(shell(800), precision_nm=10, alpha_nm=wrapped.alpha_nm)
+    assert few.median_vertex_std_nm > wrapped.median_vertex_std_nm
+    bare = envelope(shell(400), fit=False)
+    assert np.isnan(bare.vertex_std_nm).all()
+    assert np.isnan(bare.median_vertex_std_nm)
+
+
 def test_progress_is_told():
     heard = []
     envelope(shell(300), progress=lambda stage, fraction: heard.append((stage, fraction)))

@@ -39,7 +39,7 @@ def test_the_fit_finds_the_membrane_from_either_side(start, noise):
     points += rng.normal(0, noise, points.shape)
     background = rng.uniform(-450, 450, (400, 3))
     ball = trimesh.creation.icosphere(3, radius=start)
-    fitted = fit_to_membrane(
+    fitted, _ = fit_to_membrane(
         np.asarray(ball.vertices),
         np.asarray(ball.faces),
         np.concatenate([points, background]),
@@ -47,15 +47,75 @@ def test_the_fit_finds_the_membrane_from_either_side(start, noise):
         reach_nm=100,
     )
     radius = np.linalg.norm(fitted, axis=1)
-    # noise on a sphere moves the mean radius outward by noise^2 / radius
+    # without precision: noise on a sphere moves the mean radius outward by noise^2 / radius
     assert radius.mean() == pytest.approx(300 + noise**2 / 300, abs=1.5)
     assert radius.std() < 0.35 * noise
 
 
 def test_parts_without_localizations_stay(ball):
     points = np.array([[0.0, 0.0, 290.0]] * 20) + np.random.default_rng(0).normal(0, 3, (20, 3))
-    fitted = fit_to_membrane(
+    fitted, _ = fit_to_membrane(
         np.asarray(ball.vertices), np.asarray(ball.faces), points, length_nm=30, reach_nm=60
     )
     assert np.isfinite(fitted).all()
     assert np.abs(np.linalg.norm(fitted[fitted[:, 2] < 0], axis=1) - 300).max() < 20
+
+
+@pytest.mark.parametrize("radius", [40.0, 80.0])
+def test_known_noise_does_not_widen_a_tube(radius):
+    """Precision of 20 nm in y, 10 nm in z: the radius must come back within what chance does."""
+    rng = np.random.default_rng(3)
+    n = 12_000
+    around = rng.uniform(0, 2 * np.pi, n)
+    points = np.stack(
+        [rng.uniform(-700, 700, n), radius * np.cos(around), radius * np.sin(around)], axis=1
+    )
+    sigma = np.array([15.0, 20.0, 10.0])
+    points += rng.normal(size=points.shape) * sigma
+    tube = trimesh.creation.cylinder(radius * 1.1, 1400, sections=32)
+    tube.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, [0, 1, 0]))
+    for _ in range(3):
+        tube = tube.subdivide()
+    found = {}
+    for name, variance in (("known", np.tile(sigma**2, (n, 1))), ("unknown", None)):
+        vertices, _ = fit_to_membrane(
+            np.asarray(tube.vertices), np.asarray(tube.faces), points,
+            length_nm=40, reach_nm=100, variance_nm2=variance,
+        )  # fmt: skip
+        middle = np.abs(vertices[:, 0]) < 500
+        found[name] = np.hypot(vertices[middle, 1], vertices[middle, 2]).mean()
+    assert found["known"] == pytest.approx(radius, abs=0.04 * radius)
+    assert found["unknown"] > found["known"] + 100 / radius
+
+
+def test_precise_localizations_weigh_more(ball):
+    """Half of them off by chance of 40 nm, half of 3 nm: the mesh follows the good half."""
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(4000, 3))
+    points *= 300 / np.linalg.norm(points, axis=1, keepdims=True)
+    sigma = np.where(np.arange(4000) % 2, 40.0, 3.0)[:, None] * np.ones(3)
+    points += rng.normal(size=points.shape) * sigma
+    spread = []
+    for variance in (None, sigma**2):
+        fitted, std = fit_to_membrane(
+            np.asarray(ball.vertices), np.asarray(ball.faces), points,
+            length_nm=40, reach_nm=120, variance_nm2=variance, sweeps=3,
+        )  # fmt: skip
+        spread.append(np.abs(np.linalg.norm(fitted, axis=1) - 300).mean())
+    assert spread[1] < 0.6 * spread[0]
+    assert np.median(std) < 4
+
+
+@pytest.mark.parametrize(("noise", "n"), [(5.0, 3000), (20.0, 3000), (20.0, 20_000)])
+def test_the_deviation_is_what_it_says(noise, n):
+    rng = np.random.default_rng(n)
+    points = rng.normal(size=(n, 3))
+    points *= 300 / np.linalg.norm(points, axis=1, keepdims=True)
+    points += rng.normal(0, noise, points.shape)
+    ball = trimesh.creation.icosphere(4, radius=310)
+    vertices, std = fit_to_membrane(
+        np.asarray(ball.vertices), np.asarray(ball.faces), points, length_nm=40, reach_nm=100,
+        variance_nm2=np.full(points.shape, noise**2),
+    )  # fmt: skip
+    score = (np.linalg.norm(vertices, axis=1) - 300) / std
+    assert 0.6 < np.sqrt((score**2).mean()) < 1.5

@@ -16,6 +16,16 @@ from nanospine.core.progress import Progress, report
 from nanospine.surface.alpha import CarvingDepth, carving_depth
 from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import Delaunay, delaunay
+from nanospine.surface.envelope_input import (
+    Label,
+    Method,
+    check_options,
+    is_flat,
+    noise_nm,
+    positions,
+    precisions,
+)
+from nanospine.surface.filling import fit_to_filling
 from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.mesh import boundary_surface, inside_components
@@ -30,10 +40,6 @@ __all__ = ["Envelope", "envelope"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-Label = Literal["membrane", "filled"]
-Method = Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"]
-_METHODS = ("carve", "convex-hull", "density", "poisson", "ball-pivoting")
 
 # Smoothing sweeps of the carved surface, and after each round of the fit.
 _SWEEPS = 10
@@ -73,6 +79,10 @@ class Envelope:
     self_intersections : ndarray of int, shape (k, 2)
         Faces of the mesh that cut each other
         (:func:`nanospine.surface.intersections.self_intersections`).
+    vertex_std_nm : ndarray, shape (v,)
+        Standard deviation of each vertex along its normal: how far chance has put the fitted
+        surface from where it would be with ever more localizations of this kind. NaN where no fit
+        was made. What alpha has closed or opened, and what is smaller than alpha, it does not know.
     """
 
     mesh: trimesh.Trimesh
@@ -86,6 +96,7 @@ class Envelope:
     self_intersections: IntArray = field(
         default_factory=lambda: np.empty((0, 2), dtype=np.int64), repr=False
     )
+    vertex_std_nm: FloatArray = field(default_factory=lambda: np.empty(0), repr=False)
 
     @property
     def volume_nm3(self) -> float:
@@ -107,6 +118,12 @@ class Envelope:
         """Number of handles of all bodies together."""
         return self.n_components - int(self.mesh.euler_number) // 2
 
+    @property
+    def median_vertex_std_nm(self) -> float:
+        """Median of `vertex_std_nm`; NaN without a fit."""
+        known = self.vertex_std_nm[np.isfinite(self.vertex_std_nm)]
+        return float(np.median(known)) if len(known) else np.nan
+
     def to_frame(self) -> pd.DataFrame:
         """Give the figures of the envelope in one row."""
         row = {
@@ -120,6 +137,7 @@ class Envelope:
             "n_faces": len(self.mesh.faces),
             "genus": self.genus,
             "n_self_intersections": len(self.self_intersections),
+            "median_vertex_std_nm": self.median_vertex_std_nm,
             **stability(self.persistence, self.alpha_nm),
         }
         return pd.DataFrame([row])
@@ -131,6 +149,7 @@ def envelope(
     alpha_nm: float | Literal["auto"] = "auto",
     label: Label = "membrane",
     method: Method = "carve",
+    precision_nm: npt.ArrayLike | None = None,
     min_component_fraction: float = 0.002,
     components: Literal["large", "all"] = "large",
     fit: bool = True,
@@ -154,14 +173,20 @@ def envelope(
         "density": voxels of equal density (:mod:`nanospine.surface.density`), the kernel as wide
         as alpha. "poisson" and "ball-pivoting" (need Open3D): through the localizations, with
         normals from the carved surface (:mod:`nanospine.surface.open3d_surfaces`).
+    precision_nm : float or array_like, shape (3,), (n,) or (n, 3), optional
+        Standard deviation of the localizations (along each axis); without it, what the
+        localizations bring. The fit uses it, each localization's own: see
+        :func:`nanospine.surface.fit.fit_to_membrane`.
     min_component_fraction : float
         Separate bodies below this fraction of the largest body's volume are left out (and
         counted in the notes).
     components : {"large", "all"}
         "all" keeps every body.
     fit : bool
-        True smooths the carved surface; for membrane labels it also moves it from the outermost
-        localizations, where noise puts it, to their local middle (:func:`fit_to_membrane`).
+        True smooths the carved surface; for membrane labels it then moves it from the outermost
+        localizations, where noise puts it, to their local middle (:func:`fit_to_membrane`), for
+        filled ones to where the density falls to nothing but for the noise
+        (:func:`nanospine.surface.filling.fit_to_filling`).
         False gives the carved tetrahedra's own boundary, whose vertices are localizations.
     progress : callable, optional
         Told the stage and its fraction.
@@ -183,14 +208,15 @@ def envelope(
     >>> wrapped.mesh.is_volume, round(wrapped.volume_nm3 / (4 / 3 * np.pi * 300**3), 2)
     (True, 1.0)
     """
-    _check_options(alpha_nm, label, method, min_component_fraction, components)
-    if _is_flat(locs_or_xyz):
+    check_options(alpha_nm, label, method, min_component_fraction, components)
+    if is_flat(locs_or_xyz):
         flat: Any = outline(
             locs_or_xyz, alpha_nm=alpha_nm if method == "carve" else np.inf, label=label,
             min_component_fraction=0.0 if components == "all" else min_component_fraction,
         )  # fmt: skip
         return flat
-    points, before = _positions(locs_or_xyz)
+    points, before = positions(locs_or_xyz)
+    sigma = precisions(locs_or_xyz, precision_nm, len(points))
     report(progress, "triangulation", 0.0)
     triangulation = _triangulation(points)
     report(progress, "carving", 0.6)
@@ -199,7 +225,7 @@ def envelope(
     notes: list[str] = []
     used, note = np.inf, None
     if method != "convex-hull" and alpha_nm == "auto":
-        used, note = choose_alpha(depth, label=label, noise_nm=_noise_nm(locs_or_xyz))
+        used, note = choose_alpha(depth, label=label, noise_nm=noise_nm(sigma))
         notes += [note] if note else []
     elif method != "convex-hull":
         used = float(alpha_nm)
@@ -209,6 +235,7 @@ def envelope(
     if np.isfinite(used):
         around = persistence(depth, used, min_component_fraction=least)
     report(progress, "surface", 0.8)
+    std = np.empty(0)
     vertices, faces, _ = boundary_surface(
         points, triangulation.tetrahedra, triangulation.neighbors, inside
     )
@@ -216,16 +243,20 @@ def envelope(
     if fit and method not in ("convex-hull", "density"):
         report(progress, "fit", 0.8)
         # without a hollow there is no membrane to fit to
-        vertices, faces = _fitted(vertices, faces, points, "filled" if note else label, used)
+        vertices, faces, std = _fitted(
+            vertices, faces, points, "filled" if note else label, used, sigma
+        )
     if method in ("density", "poisson", "ball-pivoting"):
         from nanospine.surface.other_methods import other_surface
 
-        noise = _noise_nm(locs_or_xyz) or 0.0
+        noise = noise_nm(sigma) or 0.0
         vertices, faces = other_surface(
             method, points, vertices, faces, used, "filled" if note else label, noise,
             0.0 if components == "all" else min_component_fraction, notes,
         )  # fmt: skip
     mesh = trimesh.Trimesh(vertices, faces, process=False)
+    if len(std) != len(vertices):
+        std = np.full(len(vertices), np.nan)
     cuts = self_intersections(mesh)
     if len(cuts):
         notes.append(
@@ -237,99 +268,48 @@ def envelope(
         "alpha_nm": alpha_nm,
         "label": label,
         "method": method,
+        "precision_nm": None if precision_nm is None else _short(precision_nm),
         "min_component_fraction": min_component_fraction,
         "components": components,
         "fit": fit,
     }
     step = entry("envelope", arguments, n_before=len(points), notes=notes)
-    return Envelope(mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts)
+    return Envelope(
+        mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts, std
+    )
 
 
 def _fitted(
-    vertices: FloatArray, faces: IntArray, points: FloatArray, label: Label, alpha_nm: float
-) -> tuple[FloatArray, IntArray]:
-    """Smooth the carved surface and, for a membrane label, move it onto the localizations."""
+    vertices: FloatArray,
+    faces: IntArray,
+    points: FloatArray,
+    label: Label,
+    alpha_nm: float,
+    sigma: FloatArray | None,
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Smooth the carved surface and move it to where the label ends; deviation of its vertices."""
     vertices = smooth(vertices, faces, _SWEEPS)
+    variance = None if sigma is None else sigma**2
+    length = _FIT_LENGTH * alpha_nm
     if label == "filled":
-        return vertices, faces
+        fitted, std = fit_to_filling(
+            vertices, faces, points, variance_nm2=variance, length_nm=length
+        )
+        return fitted, faces, std
     edges = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=1)
     if np.median(edges) > _COARSE_NM:
         vertices, faces = subdivide(vertices, faces)
-    vertices = fit_to_membrane(
-        vertices,
-        faces,
-        points,
-        length_nm=_FIT_LENGTH * alpha_nm,
-        reach_nm=2.0 * alpha_nm,
+    fitted, std = fit_to_membrane(
+        vertices, faces, points, variance_nm2=variance, length_nm=length, reach_nm=2.0 * alpha_nm,
         sweeps=_SWEEPS,
-    )
-    return vertices, faces
+    )  # fmt: skip
+    return fitted, faces, std
 
 
-def _check_options(
-    alpha_nm: Any, label: str, method: str, fraction: float, components: str
-) -> None:
-    if label not in ("membrane", "filled"):
-        raise GeometryError(
-            f"envelope: label must be 'membrane' (the label is on the membrane) or 'filled' "
-            f"(it fills the volume), found {label!r}."
-        )
-    if method not in _METHODS:
-        raise GeometryError(
-            f"envelope: method must be one of {', '.join(_METHODS)}, found {method!r}."
-        )
-    if method in ("poisson", "ball-pivoting") and label == "filled":
-        raise GeometryError(
-            f"envelope: method {method!r} goes through the localizations, which lie inside of a "
-            "'filled' label; take 'carve' or 'density'."
-        )
-    if components not in ("large", "all"):
-        raise GeometryError(f"envelope: components must be 'large' or 'all', found {components!r}.")
-    if alpha_nm != "auto" and not (np.isreal(alpha_nm) and alpha_nm > 0):
-        raise GeometryError(
-            f"envelope: alpha_nm must be 'auto' or a positive number of nanometres, "
-            f"found {alpha_nm!r}."
-        )
-    if not 0 <= fraction <= 1:
-        raise GeometryError(
-            f"envelope: min_component_fraction must lie between 0 and 1, found {fraction!r}."
-        )
-
-
-def _is_flat(locs_or_xyz: Localizations | npt.ArrayLike) -> bool:
-    """Tell whether the data are 2-D by what they say, not by their values."""
-    dimension = getattr(locs_or_xyz, "dimension", None)
-    if dimension is not None:
-        return bool(dimension == 2)
-    points = np.asarray(locs_or_xyz)
-    return points.ndim == 2 and points.shape[1] == 2
-
-
-def _positions(
-    locs_or_xyz: Localizations | npt.ArrayLike,
-) -> tuple[FloatArray, tuple[HistoryEntry, ...]]:
-    """Give positions (n, 3) and the history that they bring."""
-    xyz = getattr(locs_or_xyz, "xyz_nm", locs_or_xyz)
-    points = np.asarray(xyz, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] not in (2, 3):
-        raise GeometryError(
-            f"envelope: points of shape (n, 3) were expected, found {points.shape}."
-        )
-    if len(points) > 3 and np.ptp(points[:, 2]) == 0:
-        raise GeometryError(
-            f"envelope: all {len(points)} points have z = {points[0, 2]:g} nm: these data are 2-D; "
-            "give (n, 2) coordinates for a polygon."
-        )
-    return points, tuple(getattr(locs_or_xyz, "history", ()))
-
-
-def _noise_nm(locs_or_xyz: Localizations | npt.ArrayLike) -> float | None:
-    """Root mean square of the median precisions of the axes that are known; None without any."""
-    precision = getattr(locs_or_xyz, "precision_nm", None)
-    if precision is None or len(precision) == 0:
-        return None
-    known = ~np.isnan(precision).any(axis=0)
-    return float(np.sqrt(np.mean(np.median(precision[:, known], axis=0) ** 2)))
+def _short(precision_nm: npt.ArrayLike) -> Any:
+    """Precision as it is kept in the history: numbers, or how many there were."""
+    values = np.asarray(precision_nm, dtype=np.float64)
+    return values.tolist() if values.size <= 3 else f"{values.shape} values"
 
 
 def _triangulation(points: FloatArray) -> Delaunay:

@@ -45,10 +45,13 @@ class Feet:
         Row of `faces` that the foot is on.
     weights : ndarray, shape (n, 3)
         Barycentric coordinates of the foot.
+    order : ndarray of int64, shape (n,)
+        Row that each point had where it came from.
     """
 
     points: FloatArray
     faces: IntArray
+    order: IntArray = field(repr=False)
     signed_nm: FloatArray = field(init=False, repr=False)
     face: npt.NDArray[np.int32] = field(init=False, repr=False)
     weights: FloatArray = field(init=False, repr=False)
@@ -61,7 +64,7 @@ class Feet:
         low = points.min(axis=0)
         scale = (2**_BITS - 1) / max(float((points.max(axis=0) - low).max()), 1e-300)
         order = np.argsort(hilbert_keys(points, low, scale, _BITS), kind="stable")
-        result = cls(points[order], faces[faces_along_curve(vertices, faces)])
+        result = cls(points[order], faces[faces_along_curve(vertices, faces)], order)
         n = len(points)
         result.signed_nm = np.zeros(n)
         result.face = np.full(n, -1, dtype=np.int32)

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 
 from nanospine.surface.feet import Feet
 
-__all__ = ["smooth_offset"]
+__all__ = ["smooth_offset", "solve"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -24,12 +24,14 @@ _TOLERANCE = 1e-11
 _STEPS = 1000
 
 
-def smooth_offset(feet: Feet, near: BoolArray, penalty: sparse.csr_matrix) -> FloatArray:
+def smooth_offset(
+    feet: Feet, near: BoolArray, weight: FloatArray, penalty: sparse.csr_matrix
+) -> FloatArray:
     """Solve for the offset of the vertices, twice: the second time without the outliers.
 
-    The offset h minimises ``sum_i w_i (s_i - h(foot i))^2 + h' penalty h``, with weights w_i of 1
-    and then Tukey's. The matrix is diagonally strong, so that conjugate gradients take some tens
-    of steps.
+    The offset h minimises ``sum_i w_i (s_i - h(foot i))^2 + h' penalty h``, with the given
+    weights w_i and then these times Tukey's. The matrix is diagonally strong, so that conjugate
+    gradients take some tens of steps.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def smooth_offset(feet: Feet, near: BoolArray, penalty: sparse.csr_matrix) -> Fl
         Signed distances s_i and the feet.
     near : ndarray of bool, shape (n,)
         Which of them count.
+    weight : ndarray, shape (n,)
+        How much; 0 for those that do not.
     penalty : csr_matrix, shape (v, v)
         With an entry for every edge and on the diagonal.
     """
@@ -45,22 +49,48 @@ def smooth_offset(feet: Feet, near: BoolArray, penalty: sparse.csr_matrix) -> Fl
     faces = feet.faces
     place = _places(faces, rows, columns)
     diagonal = _places_of(np.arange(penalty.shape[0]), np.arange(penalty.shape[0]), rows, columns)
-    trust = near.astype(np.float64)
+    trust = weight.copy()
     offset = np.zeros(penalty.shape[0])
     for _ in range(2):
         data = penalty.data.copy()
         data[diagonal] += _HOLD
         right = _gather(faces, feet.face, feet.weights, feet.signed_nm, trust, place, data, offset)
-        solved, done = _conjugate(rows, columns, data, diagonal, right, offset, _STEPS, _TOLERANCE)
-        if not done:
-            matrix = sparse.csc_matrix((data, columns, rows), shape=penalty.shape)  # symmetric
-            solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-            solved = solver.solve(right)
-        offset = solved
+        offset = _solved(rows, columns, data, diagonal, right, offset, _TOLERANCE)
         rest = _rest(faces, feet.face, feet.weights, feet.signed_nm, offset, near)
         scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
-        trust[near] = np.maximum(1.0 - (rest / max(4.0 * scale, 1e-9)) ** 2, 0.0) ** 2
+        trust[near] = (
+            weight[near] * np.maximum(1.0 - (rest / max(4.0 * scale, 1e-9)) ** 2, 0.0) ** 2
+        )
     return np.asarray(offset)
+
+
+def solve(matrix: sparse.csr_matrix, right: FloatArray, tolerance: float) -> FloatArray:
+    """Solve with a symmetric positive matrix that has an entry everywhere on its diagonal."""
+    matrix = matrix.sorted_indices()
+    rows, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    every = np.arange(matrix.shape[0])
+    diagonal = _places_of(every, every, rows, columns)
+    start = np.zeros(len(right))
+    right = np.ascontiguousarray(right, dtype=np.float64)
+    return _solved(rows, columns, matrix.data, diagonal, right, start, tolerance)
+
+
+def _solved(
+    rows: IntArray,
+    columns: IntArray,
+    data: FloatArray,
+    diagonal: IntArray,
+    right: FloatArray,
+    start: FloatArray,
+    tolerance: float,
+) -> FloatArray:
+    """Conjugate gradients; a direct solution where they take too many steps."""
+    solved, done = _conjugate(rows, columns, data, diagonal, right, start, _STEPS, tolerance)
+    if not done:
+        matrix = sparse.csc_matrix((data, columns, rows), shape=(len(right),) * 2)  # symmetric
+        solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        solved = solver.solve(right)
+    return np.asarray(solved)
 
 
 @njit(cache=True)
