@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
 import numpy as np
+import pandas as pd
 import pytest
 import trimesh
 
+import nanospine as ns
 from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS, rgb
 from nanospine.core.errors import WriteError
 from nanospine.output.export import MESH_SUFFIXES, vertex_colours, write_mesh
+from nanospine.output.export_tables import write_spine_table
 
 
-@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+@pytest.mark.parametrize("suffix", [item for item in MESH_SUFFIXES if item != ".vtp"])
 def test_every_format_opens_again(found, tmp_path, suffix):
     path = tmp_path / f"dendrite{suffix}"
     write_mesh(found, path)
@@ -54,3 +63,88 @@ def test_unknown_suffix_and_missing_folder(found, tmp_path):
         write_mesh(found, tmp_path / "a.fbx")
     with pytest.raises(WriteError, match="does not exist"):
         write_mesh(found, tmp_path / "no" / "a.ply")
+
+
+def test_every_format_says_its_unit_and_origin(found, tmp_path):
+    for suffix in MESH_SUFFIXES:
+        write_mesh(found, tmp_path / f"a{suffix}")
+        content = (tmp_path / f"a{suffix}").read_bytes()
+        unit = b"micrometre" if suffix == ".glb" else b"unit nanometre"
+        assert unit in content, suffix
+        assert b"as in the localizations" in content, suffix
+    assert not (tmp_path / "a.stl").read_bytes().startswith(b"solid")
+    assert (tmp_path / "a.off").read_text().startswith("OFF\n#")
+
+
+def _vtp_arrays(path):
+    """What VTK's description of the format says, and nothing of the writer."""
+    arrays = {}
+    for item in ElementTree.parse(path).iter("DataArray"):
+        raw = base64.b64decode(item.text)
+        (size,) = struct.unpack("<Q", raw[:8])
+        kind = {"Float64": "<f8", "Int64": "<i8", "UInt8": "u1"}[item.get("type")]
+        values = np.frombuffer(raw[8:], kind)
+        assert len(raw) == size + 8
+        parts = int(item.get("NumberOfComponents"))
+        arrays[item.get("Name")] = values.reshape(-1, parts) if parts > 1 else values
+    return arrays
+
+
+def test_vtp_holds_the_exact_mesh_and_the_spine_of_every_vertex(found, tmp_path):
+    write_mesh(found, tmp_path / "a.vtp")
+    arrays = _vtp_arrays(tmp_path / "a.vtp")
+    mesh = getattr(found.envelope, "mesh", found.envelope)
+    np.testing.assert_array_equal(arrays["Points"], mesh.vertices)
+    np.testing.assert_array_equal(arrays["connectivity"].reshape(-1, 3), mesh.faces)
+    np.testing.assert_array_equal(arrays["offsets"], 3 * np.arange(1, len(mesh.faces) + 1))
+    np.testing.assert_array_equal(arrays["spine"], found.vertex_spine)
+    assert np.abs(arrays["colour"] / 255 - vertex_colours(found)).max() < 0.003
+
+
+def test_vtp_opens_in_vtk(found, tmp_path):
+    pyvista = pytest.importorskip("pyvista", reason="pyvista (extra [render]) is not installed")
+    write_mesh(found, tmp_path / "a.vtp")
+    again = pyvista.read(tmp_path / "a.vtp")
+    assert again.is_manifold
+    assert again.volume == pytest.approx(found.envelope.volume, rel=1e-6)
+    np.testing.assert_array_equal(again.point_data["spine"], found.vertex_spine)
+    assert "unit nanometre" in again.field_data["nanospine"][0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_tables(found, tmp_path, suffix):
+    write_spine_table(found, tmp_path / f"spines{suffix}")
+    read = pd.read_csv if suffix == ".csv" else pd.read_parquet
+    again = read(tmp_path / f"spines{suffix}")
+    again["note"] = again["note"].fillna("")
+    pd.testing.assert_frame_equal(again, found.table, check_dtype=False)
+
+
+def test_a_workbook_explains_itself_and_holds_no_formula(found, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is optional and not installed")
+    table = found.table.assign(note="=1+1")
+    write_spine_table(replace(found, table=table), tmp_path / "spines.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "spines.xlsx")
+    assert book.sheetnames == ["spines", "columns", "about"]
+    again = pd.read_excel(tmp_path / "spines.xlsx", keep_default_na=True)
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+    assert all(row[-1].data_type != "f" for row in book["spines"].iter_rows())
+    meaning = dict(book["columns"].iter_rows(values_only=True))
+    assert "constriction" in meaning["neck_diameter_nm"]
+
+
+def test_a_missing_openpyxl_is_one_sentence(found, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(WriteError, match="needs openpyxl"):
+        write_spine_table(found, tmp_path / "spines.xlsx")
+    with pytest.raises(WriteError, match=r"written as \.csv, \.parquet"):
+        write_spine_table(found, tmp_path / "spines.ods")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".smlm"])
+def test_localizations_keep_their_spine(found, locs, tmp_path, suffix):
+    table = locs.table.assign(spine=found.localization_spine)
+    ns.write(locs.replace(table=table, operation="find_spines"), tmp_path / f"a{suffix}")
+    again = ns.read(tmp_path / f"a{suffix}").table["spine"]
+    np.testing.assert_array_equal(again, found.localization_spine)

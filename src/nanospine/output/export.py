@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from shapely.geometry import mapping
 from nanospine.core.colours import BACKGROUND_COLOUR, SHAFT_COLOUR, TYPE_COLOURS, rgb
 from nanospine.core.errors import WriteError
 from nanospine.core.files import atomic_path
+from nanospine.output.export_vtp import vtp_bytes
 from nanospine.spines.model import SHAFT, Spines
 from nanospine.surface.envelope import Envelope
 from nanospine.surface.outline import Outline
@@ -22,9 +24,10 @@ from nanospine.version import __version__
 __all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh", "write_outline"]
 
 #: Formats that meshes are written in.
-MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off")
+MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off", ".vtp")
 
 _GLB_UNITS_PER_NM = 1e-3
+_ORIGIN = "as in the localizations"
 
 
 def vertex_colours(spines: Spines) -> npt.NDArray[np.float64]:
@@ -38,16 +41,17 @@ def vertex_colours(spines: Spines) -> npt.NDArray[np.float64]:
 def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLike[str]) -> None:
     """Write a mesh, an envelope, or an envelope coloured by spine type.
 
-    PLY, STL, OBJ and OFF are in nanometres (PLY and OBJ say so in a comment). GLB viewers expect
-    objects of about the size of one unit: one unit is one micrometre there, which the file's
-    extras state.
+    All but GLB are in nanometres, from the origin of the localizations, and say so: PLY, OBJ, OFF
+    and VTP in a comment, STL in its header. GLB viewers expect objects of about the size of one
+    unit: one unit is one micrometre there, which the file's extras state.
 
     Parameters
     ----------
     thing : trimesh.Trimesh, Envelope or Spines
-        Spines give the whole envelope with a colour per vertex; STL and OFF keep no colours.
+        Spines give the whole envelope with a colour per vertex; STL and OFF keep no colours. VTP
+        holds the number of the spine of each vertex too (-1 shaft, -2 elsewhere).
     path : path-like
-        The suffix chooses the format: .glb, .ply, .stl, .obj or .off.
+        The suffix chooses the format: .glb, .ply, .stl, .obj, .off or .vtp.
 
     Raises
     ------
@@ -68,20 +72,40 @@ def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLi
         raise WriteError(
             f"{target}: meshes are written as {', '.join(MESH_SUFFIXES)}; found {suffix!r}."
         )
+    content = _content(thing, suffix)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def _content(thing: trimesh.Trimesh | Envelope | Spines, suffix: str) -> bytes:
+    """Give the bytes of a mesh file with its unit and origin in it."""
     mesh = _coloured(thing)
     if suffix == ".glb":
         mesh.apply_scale(_GLB_UNITS_PER_NM)
-        mesh.metadata = {"unit": "micrometre", "generator": f"nanospine {__version__}"}
+        mesh.metadata = {
+            "unit": "micrometre", "origin": _ORIGIN, "generator": f"nanospine {__version__}",
+        }  # fmt: skip
+    note = f"nanospine {__version__}; unit nanometre; origin {_ORIGIN}"
+    if suffix == ".vtp":
+        values: dict[str, npt.NDArray[Any]] = {}
+        if not isinstance(thing, trimesh.Trimesh):
+            values["colour"] = np.asarray(mesh.visual.vertex_colors, dtype=np.uint8)[:, :3]
+        if isinstance(thing, Spines):
+            values["spine"] = np.asarray(thing.vertex_spine, dtype=np.int64)
+        return vtp_bytes(mesh, values, note)
     data = mesh.export(file_type=suffix[1:])
     content = data if isinstance(data, bytes) else str(data).encode()
-    note = f"nanospine {__version__}; unit nanometre"
     if suffix == ".ply":
         head, mark, rest = content.partition(b"\nelement vertex")
-        content = head + f"\ncomment {note}".encode() + mark + rest
-    elif suffix == ".obj":
-        content = f"# {note}\n".encode() + content
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(content)
+        return head + f"\ncomment {note}".encode() + mark + rest
+    if suffix == ".obj":
+        return f"# {note}\n".encode() + content
+    if suffix == ".off":
+        head, mark, rest = content.partition(b"OFF\n")
+        return head + mark + f"# {note}\n".encode() + rest
+    if suffix == ".stl":  # 80 bytes for whatever one likes, but "solid" at their start
+        return note.encode()[:80].ljust(80) + content[80:]
+    return content
 
 
 def write_outline(found: Outline, path: str | os.PathLike[str]) -> None:
