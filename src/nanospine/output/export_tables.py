@@ -62,7 +62,8 @@ def _write_workbook(spines: Spines, target: Path) -> None:
         import openpyxl  # noqa: F401 - asked for here, used by pandas
     except ImportError as error:
         raise WriteError(
-            f"{target}: .xlsx needs openpyxl, which is not installed: pip install "nanospine[xlsx]". "
+            f"{target}: .xlsx needs openpyxl, which is not installed: pip install "
+            '"nanospine[xlsx]". '
             ".csv opens in every spreadsheet too."
         ) from error
     names = [str(name) for name in spines.table.columns]
