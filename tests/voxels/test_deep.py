@@ -179,6 +179,24 @@ def test_probabilities_become_shaft_and_numbered_spines() -> None:
     assert any("1 small spines" in note for note in fewer.table.attrs["notes"])
 
 
+def test_spines_far_from_any_dendrite_are_dropped_on_demand() -> None:
+    data = np.zeros((10, 40, 40), dtype=np.float32)
+    data[2:8, 2:8, :] = 0.4
+    data[2:8, 12:20, 4:12] = 0.9
+    data[2:8, 30:38, 20:28] = 0.9
+    grid = VoxelGrid(data, 50.0, (0, 0, 0))
+
+    def two(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.concatenate([(batch == np.float32(0.4)).astype(np.float32), batch], axis=1)
+
+    model = CallableModel(two, ModelSpec(tile=(64,) * 3))
+    assert deep_segment(model, grid).labels.max() == 3
+    near = deep_segment(model, grid, near_nm=300.0)
+    assert near.labels.max() == 2
+    assert (near.labels[2:8, 30:38, 20:28] == 0).all()
+    assert any("1 spines farther" in note for note in near.table.attrs["notes"])
+
+
 def test_semantic_instance_and_panoptic_go_into_each_other() -> None:
     data = np.zeros((6, 12, 20), dtype=int)
     data[1:5, 1:5, :] = 3

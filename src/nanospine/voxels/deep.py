@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from nanospine.core.errors import GeometryError
 from nanospine.voxels.deep_resample import resampled, restored
@@ -14,7 +15,7 @@ from nanospine.voxels.deep_tiles import tiled
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.panoptic import from_classes, split_spines
 from nanospine.voxels.segment import label_grid
-from nanospine.voxels.segmenters.common import Segmentation, foreground, parts
+from nanospine.voxels.segmenters.common import Segmentation, drop_small, foreground, parts
 
 __all__ = ["DeepModel", "ModelSpec", "Prediction", "deep_segment", "predict"]
 
@@ -97,6 +98,7 @@ def deep_segment(
     min_volume_nm3: float = 5e6,
     min_spine_nm3: float = 2e6,
     split_nm: float | None = None,
+    near_nm: float | None = None,
 ) -> LabelGrid:
     """Run a model and give panoptic labels: shaft 1, spines 2 and more.
 
@@ -110,6 +112,8 @@ def deep_segment(
         Smaller parts are dropped; the notes count them.
     split_nm : float, optional
         See :func:`convert_labels`.
+    near_nm : float, optional
+        Spines that do not come this near to the dendrite are dropped; DeepD3 takes about 1000.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def deep_segment(
     """
     result = labels_of(
         predict(model, grid), model.spec, threshold, spine_threshold, min_volume_nm3,
-        min_spine_nm3, split_nm,
+        min_spine_nm3, split_nm, near_nm,
     )  # fmt: skip
     return label_grid(grid, result)
 
@@ -130,10 +134,9 @@ def labels_of(
     min_volume_nm3: float,
     min_spine_nm3: float,
     split_nm: float | None,
+    near_nm: float | None = None,
 ) -> Segmentation:
     """Make labels of probabilities or class numbers."""
-    from nanospine.voxels.segmenters.common import drop_small
-
     grid = prediction.grid
     if spec.kind == "labels":
         classes = spec.classes or {}
@@ -156,7 +159,29 @@ def labels_of(
         min_volume_nm3=min_spine_nm3,
         split_nm=split_nm,
     )
-    return parts(body & (spines == 0), spines, note, f"{small} small spines left with the shaft")
+    shaft = body & (spines == 0)
+    notes = [note, f"{small} small spines left with the shaft"]
+    if near_nm is not None and spines.any():
+        spines, far = _near(spines, shaft, grid.voxel_nm, near_nm)
+        notes.append(f"{far} spines farther than {near_nm:g} nm from the dendrite dropped")
+    return parts(shaft, spines, *notes)
+
+
+def _near(
+    spines: npt.NDArray[np.int32],
+    shaft: npt.NDArray[np.bool_],
+    voxel_nm: FloatArray,
+    near_nm: float,
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Keep spines that come near the shaft, and number them anew."""
+    if not shaft.any():
+        return np.zeros_like(spines), int(spines.max())
+    away = ndimage.distance_transform_edt(~shaft, sampling=voxel_nm)
+    least = np.atleast_1d(ndimage.minimum(away, spines, np.arange(1, int(spines.max()) + 1)))
+    keep = least <= near_nm
+    number = np.zeros(len(keep) + 1, dtype=np.int32)
+    number[1:][keep] = np.arange(1, int(keep.sum()) + 1)
+    return number[spines], int((~keep).sum())
 
 
 def normalised(data: Float32Array, spec: ModelSpec) -> Float32Array:

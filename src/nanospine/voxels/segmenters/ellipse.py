@@ -158,7 +158,8 @@ def _fitted(
             inside = ndimage.map_coordinates(soft, at.reshape(-1, 3).T, order=1, cval=0.0)
             out = inside.reshape(len(reach), _ANGLES) < 0.5
             length = np.where(out.any(axis=0), out.argmax(axis=0), len(reach)) * step
-            length = np.maximum(length, step)
+            # The surface lies between the last step inside and the first outside.
+            length = np.maximum(length - 0.5 * step, step)
             fit = _ellipse_radii(length, base, discard)
             good = length <= discard * fit
             points = turn * np.minimum(length, fit)[:, None]

@@ -184,7 +184,7 @@ def assign_voxels(
     size = np.zeros(mask.shape)
     size[at] = radius
     away, nearest = ndimage.distance_transform_edt(line, sampling=voxel_nm, return_indices=True)
-    tube = mask & (away <= size[tuple(nearest)] + 0.5 * float(voxel_nm.min()))
+    tube = mask & (away <= size[tuple(nearest)])
     seeds = tube.astype(np.int32)
     for number, nodes in enumerate(spines, start=2):
         place = tree.nodes[nodes]
