@@ -21,6 +21,7 @@ from nanospine.points.steps import Step
 __all__ = [
     "EXAMPLE",
     "EnvelopeOptions",
+    "ExportFormat",
     "FilterOptions",
     "InputOptions",
     "OutputOptions",
@@ -63,6 +64,7 @@ alpha_nm = "auto"           # radius of the probe sphere, nm: gaps smaller than 
 folder = "results"          # made anew, whole or not at all
 # overwrite = false         # true: replace an earlier result there
 # pictures = true           # false: tables and meshes only, in a fraction of the time
+# formats = ["swc", "xlsx"]   # also write these, of swc, xlsx, obj, stl, off, vtp
 """
 
 
@@ -82,6 +84,10 @@ def _precision(value: Any) -> Any:
     if value is None or (good and len(numbers) in (1, 3)):
         return value if value is None else tuple(float(item) for item in numbers)
     raise ValueError(f"one number of nanometres, or three for x, y, z, expected, found {value!r}")
+
+
+#: Files that a run writes when asked, besides those that it always writes.
+ExportFormat = Literal["swc", "xlsx", "obj", "stl", "off", "vtp"]
 
 
 class _Section(BaseModel):
@@ -154,6 +160,7 @@ class OutputOptions(_Section):
     folder: str
     overwrite: bool = False
     pictures: bool = True
+    formats: tuple[ExportFormat, ...] = Field(default=(), strict=False)
 
 
 class RunConfig(_Section):

@@ -152,7 +152,10 @@ def run(
         goes around it; `SchemaError` for a filter on a column that is not there; `WriteError`
         for the folder.
     """
+    from nanospine.output.exports import check_formats
+
     check_target(config.output_folder, overwrite=config.output.overwrite)
+    check_formats(config.output.formats)
     timings: dict[str, float] = {}
     with _timed(timings, "read"):
         report(progress, "reading", 0.0)
@@ -347,6 +350,7 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
     """Write every output of a run into a folder."""
     from nanospine.io.registry import write
     from nanospine.output.export import write_mesh
+    from nanospine.output.exports import write_exports
 
     spines, localizations = result.spines, result.localizations
     with _timed(result.timings_s, "write"):
@@ -357,6 +361,7 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
         for suffix in (".glb", ".ply"):
             write_mesh(result.envelope, folder / f"envelope{suffix}")
             write_mesh(spines, folder / f"spines{suffix}")
+        write_exports(spines, folder, result.config.output.formats)
         if result.config.output.pictures:
             _draw(result, folder, progress)
     text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)

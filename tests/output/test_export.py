@@ -14,10 +14,13 @@ import pytest
 import trimesh
 
 import nanospine as ns
+from nanospine.config import RunConfig
 from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS, rgb
-from nanospine.core.errors import WriteError
+from nanospine.core.errors import ConfigError, WriteError
 from nanospine.output.export import MESH_SUFFIXES, vertex_colours, write_mesh
 from nanospine.output.export_tables import write_spine_table
+from nanospine.output.exports import write_exports
+from nanospine.pipeline import run as run_pipeline
 
 
 @pytest.mark.parametrize("suffix", [item for item in MESH_SUFFIXES if item != ".vtp"])
@@ -148,3 +151,24 @@ def test_localizations_keep_their_spine(found, locs, tmp_path, suffix):
     ns.write(locs.replace(table=table, operation="find_spines"), tmp_path / f"a{suffix}")
     again = ns.read(tmp_path / f"a{suffix}").table["spine"]
     np.testing.assert_array_equal(again, found.localization_spine)
+
+
+def test_further_formats_of_a_run(found, tmp_path):
+    written = write_exports(found, tmp_path, ["swc", "obj", "stl", "off", "vtp", "obj"])
+    names = ["dendrite.swc", "spines.obj", "spines.stl", "spines.off", "spines.vtp"]
+    assert [path.name for path in written] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert write_exports(replace(found, shaft=None), tmp_path, ["swc"]) == []
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = {
+        "input": {"path": "none.csv"},
+        "output": {"folder": str(tmp_path / "out"), "formats": ["xlsx"]},
+    }
+    with pytest.raises(WriteError, match="formats: xlsx needs openpyxl"):
+        run_pipeline(RunConfig.from_dict(settings))
+    settings["output"]["formats"] = ["doc"]
+    with pytest.raises(ConfigError, match=r"\[output\] formats: input should be 'swc'"):
+        RunConfig.from_dict(settings)

@@ -96,7 +96,7 @@ def make_task(sample: Sample, template: RunConfig, folder: Path) -> Task:
     shown = template.model_dump(mode="json")
     asked = {name: value for name, value in shown.items() if name != "output"}
     asked["input"] = {name: value for name, value in asked["input"].items() if name != "path"}
-    asked["pictures"] = template.output.pictures
+    asked["output"] = [template.output.pictures, *template.output.formats]
     text = json.dumps([digest, asked, __version__], sort_keys=True)
     config = template.model_copy(
         update={
