@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -132,61 +133,26 @@ def soda(
         from nanospine.statistics.soda_icy import icy_result
 
         return icy_result(data, pixel_nm)
-    notes = data.notes + warn_of_blinking(a, b)
-    report(progress, "rings", 0.0)
-    cells = Cells(data.a.points_nm, float(data.edges_nm[-1]))
-    rings = Rings(data.a.points_nm, data.region, data.edges_nm, seed)
-    chance = meet_by_chance(rings, cells)
-    sums = cells.ring_sums(data.b.points_nm, data.edges_nm)
-    scores = excess(sums, chance)
-    observed = sums[0].sum(axis=0)
-    report(progress, "intervals", 0.4)
+    data = replace(data, notes=data.notes + warn_of_blinking(a, b))
     dimension = data.region.dimension
-    extra = position_variance(
-        cells, chance, data.b, data.edges_nm, seed=seed,
-        registration_nm=axis_errors(registration_error_nm, "registration_error_nm", dimension),
-        precision_nm=combined_precision(a, b, data.b.rows, precision_nm, dimension),
-    )  # fmt: skip
-    coupled = scores[:, :-2].sum(axis=0)
-    scatter = scatter_of_scores(rings, cells, chance.weights, _shares(coupled))
-    n_a, n_b = len(data.a), len(data.b)
-    shared = _SHARING.get(partners)
-    if shared is None:
-        shared = sharing(rings, data.b.points_nm, coupled)
-    error = FractionError.of(
-        chance, scatter, n_a, n_b, sharing=shared, population=target == "population",
-        extra=extra[0] / n_b**2,
-    )  # fmt: skip
-    total = float(coupled.sum())
-    ends = fraction_interval(total / n_b, error, level)
-    covariance = chance.covariance_of_pairs(coupled, n_b) + np.diag(np.maximum(coupled, 0.0))
-    distance = coupled_distance(scores, covariance, data.edges_nm, level, (extra[1], extra[2]))
-    table = _ring_table(data, observed, coupled, chance)
+    errors = (
+        axis_errors(registration_error_nm, "registration_error_nm", dimension),
+        combined_precision(a, b, data.b.rows, precision_nm, dimension),
+    )
+    report(progress, "rings", 0.0)
+    found = _count(data, errors, seed)
+    report(progress, "intervals", 0.4)
+    numbers = _numbers(found, level, target, partners)
     report(progress, "simulations", 0.7)
+    table = _ring_table(found)
     if n_simulations:
-        p_value = overall_p(observed, n_b, chance, n_simulations, seed)
+        p_value = overall_p(found.observed, len(data.b), found.chance, n_simulations, seed)
     else:
         p_value = float(min(1.0, len(table) * table["p_value"].min()))
-    sizes = (size_a_nm, size_b_nm)
-    pairs = _pairs(data, cells, table, sizes)
+    pairs = _pairs(found, table, (size_a_nm, size_b_nm))
     report(progress, "done", 1.0)
     return SodaResult(
-        coupled_fraction_a=total / n_a,
-        coupled_fraction_a_low=ends[0] * n_b / n_a,
-        coupled_fraction_a_high=ends[1] * n_b / n_a,
-        coupled_fraction_b=total / n_b,
-        coupled_fraction_b_low=ends[0],
-        coupled_fraction_b_high=ends[1],
-        coupled_pairs=total,
-        coupled_pairs_se=error.at(total / n_b)[0] * n_b,
-        mean_distance_nm=distance.mean[0],
-        mean_distance_nm_low=distance.mean[1],
-        mean_distance_nm_high=distance.mean[2],
-        std_distance_nm=distance.std[0],
-        std_distance_nm_low=distance.std[1],
-        std_distance_nm_high=distance.std[2],
-        distance_model=distance.model,
-        distance_parameters_nm=distance.parameters_nm,
+        **numbers,
         p_value=p_value,
         rings=table,
         pairs=pairs,
@@ -194,8 +160,72 @@ def soda(
         region=data.region,
         level=level,
         target=target,
-        notes=notes,
+        notes=data.notes,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """The pairs of two channels, and what chance gives."""
+
+    data: Channels
+    cells: Cells
+    rings: Rings
+    chance: Chance
+    observed: FloatArray
+    """Pairs in each ring."""
+    scores: FloatArray
+    """What of each point of `b` is coupled, see :func:`excess`."""
+    extra: tuple[float, float, float]
+    """Variances of pairs, mean and spread of the distance from uncertain positions."""
+
+    @property
+    def coupled(self) -> FloatArray:
+        """Coupled pairs in each ring."""
+        return np.asarray(self.scores[:, :-2].sum(axis=0))
+
+
+def _count(data: Channels, errors: tuple[FloatArray, FloatArray], seed: int) -> _Counted:
+    cells = Cells(data.a.points_nm, float(data.edges_nm[-1]))
+    rings = Rings(data.a.points_nm, data.region, data.edges_nm, seed)
+    chance = meet_by_chance(rings, cells)
+    sums = cells.ring_sums(data.b.points_nm, data.edges_nm)
+    extra = position_variance(
+        cells, chance, data.b, data.edges_nm, seed=seed,
+        registration_nm=errors[0], precision_nm=errors[1],
+    )  # fmt: skip
+    observed = sums[0].sum(axis=0)
+    return _Counted(data, cells, rings, chance, observed, excess(sums, chance), extra)
+
+
+def _numbers(found: _Counted, level: float, target: str, partners: str) -> dict[str, Any]:
+    """Fractions, pairs and distances with their intervals, by the names of the result."""
+    data, chance, coupled = found.data, found.chance, found.coupled
+    n_a, n_b, total = len(data.a), len(data.b), float(coupled.sum())
+    scatter = scatter_of_scores(found.rings, found.cells, chance.weights, _shares(coupled))
+    shared = _SHARING.get(partners)
+    if shared is None:
+        shared = sharing(found.rings, data.b.points_nm, coupled)
+    error = FractionError.of(
+        chance, scatter, n_a, n_b, sharing=shared, population=target == "population",
+        extra=found.extra[0] / n_b**2,
+    )  # fmt: skip
+    ends = fraction_interval(total / n_b, error, level)
+    covariance = chance.covariance_of_pairs(coupled, n_b) + np.diag(np.maximum(coupled, 0.0))
+    distance = coupled_distance(found.scores, covariance, data.edges_nm, level, found.extra[1:])
+    result: dict[str, Any] = {
+        "coupled_pairs": total,
+        "coupled_pairs_se": error.at(total / n_b)[0] * n_b,
+        "distance_model": distance.model,
+        "distance_parameters_nm": distance.parameters_nm,
+    }
+    for side, n in (("a", n_a), ("b", n_b)):
+        for end, value in (("", total / n_b), ("_low", ends[0]), ("_high", ends[1])):
+            result[f"coupled_fraction_{side}{end}"] = value * n_b / n
+    for what, values in (("mean", distance.mean), ("std", distance.std)):
+        for end, value in zip(("", "_low", "_high"), values, strict=True):
+            result[f"{what}_distance_nm{end}"] = value
+    return result
 
 
 def _check(
@@ -221,9 +251,8 @@ def _shares(coupled: FloatArray) -> FloatArray:
     return shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
 
 
-def _ring_table(
-    data: Channels, observed: FloatArray, coupled: FloatArray, chance: Chance
-) -> pd.DataFrame:
+def _ring_table(found: _Counted) -> pd.DataFrame:
+    data, chance, observed, coupled = found.data, found.chance, found.observed, found.coupled
     n_a, n_b = len(data.a), len(data.b)
     variance = np.diag(chance.covariance_of_pairs(coupled, n_b))
     expected = n_b * chance.mean[0]
@@ -245,11 +274,10 @@ def _ring_table(
     )
 
 
-def _pairs(
-    data: Channels, cells: Cells, table: pd.DataFrame, sizes: tuple[Any, Any]
-) -> pd.DataFrame:
+def _pairs(found: _Counted, table: pd.DataFrame, sizes: tuple[Any, Any]) -> pd.DataFrame:
     """All pairs within the largest radius, with the coupled share of their ring."""
-    index_a, index_b, distance = cells.pairs(data.b.points_nm)
+    data = found.data
+    index_a, index_b, distance = found.cells.pairs(data.b.points_nm)
     observed = np.maximum(table["observed"].to_numpy(), 1)
     share = np.clip(table["coupled_pairs"].to_numpy() / observed, 0.0, 1.0)
     share = np.where(table["significant"].to_numpy(), share, 0.0)
