@@ -153,6 +153,12 @@ if TYPE_CHECKING:
     from nanospine.voxels.segment import register_segmenter as register_segmenter
     from nanospine.voxels.segment import segment as segment
     from nanospine.voxels.segment import segmenters as segmenters
+    from nanospine.voxels.transfer import labels_to_meshes as labels_to_meshes
+    from nanospine.voxels.transfer import labels_to_points as labels_to_points
+    from nanospine.voxels.transfer import labels_to_vertices as labels_to_vertices
+    from nanospine.voxels.volume_files import read_labels as read_labels
+    from nanospine.voxels.volume_files import read_volume as read_volume
+    from nanospine.voxels.volume_files import write_volume as write_volume
     from nanospine.voxels.voxelize import voxel_tiles as voxel_tiles
     from nanospine.voxels.voxelize import voxelize as voxelize
 
@@ -287,6 +293,12 @@ _WHERE = {
     "DeepD3Model": "nanospine.voxels.deep_keras",
     "LabelGrid": "nanospine.voxels.grid",
     "VoxelGrid": "nanospine.voxels.grid",
+    "labels_to_meshes": "nanospine.voxels.transfer",
+    "labels_to_points": "nanospine.voxels.transfer",
+    "labels_to_vertices": "nanospine.voxels.transfer",
+    "read_labels": "nanospine.voxels.volume_files",
+    "read_volume": "nanospine.voxels.volume_files",
+    "write_volume": "nanospine.voxels.volume_files",
     "voxel_tiles": "nanospine.voxels.voxelize",
     "voxelize": "nanospine.voxels.voxelize",
     "convert_labels": "nanospine.voxels.panoptic",

@@ -115,8 +115,8 @@ def _check_sigma(sigma: FloatArray | None) -> None:
     if wrong.any():
         raise GeometryError(
             "voxelize: mode 'gaussian' needs a precision of 0 nm or more on each axis; "
-            f"{wrong.sum()} of {len(sigma)} localizations have none (row {int(wrong.argmax())}: z, y, x "
-            f"{sigma[wrong.argmax()].tolist()}); give precision_nm (x, y, z)."
+            f"{wrong.sum()} of {len(sigma)} localizations have none (row {int(wrong.argmax())}: "
+            f"z, y, x {sigma[wrong.argmax()].tolist()}); give precision_nm (x, y, z)."
         )
 
 
