@@ -122,7 +122,9 @@ def compose(
         _draw(layer, fine, item)
     span = _range([solid, *(layer for _, layer in glass)])
     image = np.broadcast_to(np.asarray(background, dtype=np.float32), (*solid.depth.shape, 3))
-    image = np.where(solid.drawn[..., None], shade(solid, span, factor), image)
+    cloud = dots is not None and all(item.opacity < 1 for item in surfaces)
+    lit = shade(solid, span, factor, strength=0.3 if cloud else 1.0)
+    image = np.where(solid.drawn[..., None], lit, image)
     for item, layer in glass:
         _lay_over(image, solid, layer, item.opacity, span, factor)
     height, width = camera.height, camera.width

@@ -24,7 +24,7 @@ _REACHES_NM = (90.0, 450.0)
 _SAMPLES = 12
 
 
-def shade(layer: Layer, span: Range, factor: int = 1) -> Float32Array:
+def shade(layer: Layer, span: Range, factor: int = 1, strength: float = 1.0) -> Float32Array:
     """Light a layer: diffuse and shine, ambient occlusion, outlines at jumps, fading with depth.
 
     Parameters
@@ -35,6 +35,9 @@ def shade(layer: Layer, span: Range, factor: int = 1) -> Float32Array:
     factor : int
         The layer is this much finer than the picture; occlusion, which is smooth, is found at
         the resolution of the picture.
+    strength : float
+        Of occlusion and outlines: less than 1 for clouds of points, which hide each other
+        everywhere and would only get darker.
 
     Returns
     -------
@@ -44,9 +47,10 @@ def shade(layer: Layer, span: Range, factor: int = 1) -> Float32Array:
     far, near = span
     cue_per_nm = 0.30 / max(near - far, 1.0)
     lit = np.empty((*layer.depth.shape, 3), dtype=np.float32)
-    occlusion = ambient_occlusion(layer, factor)
+    occlusion = np.float32(strength) * ambient_occlusion(layer, factor)
     filled = np.where(layer.drawn, layer.depth, np.float32(far))
     outline = ndimage.maximum_filter(filled, 2 * factor - 1 if factor > 1 else 3) - filled
+    outline *= np.float32(strength)
     _light(
         layer.surface, filled, outline, occlusion, far, cue_per_nm, _LIGHT, _HALF_WAY, factor, lit
     )

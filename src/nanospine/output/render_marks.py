@@ -186,12 +186,17 @@ def show_colours(figure: Figure, colours: PointColours, pen: Pen) -> list[Any]:
     log = colours.title.endswith("(log scale)")
     norm = LogNorm(*colours.limits) if log else Normalize(*colours.limits)
     width, height = figure.get_size_inches() * figure.dpi
-    place = (1.6 * size / width, 3.6 * size / height, 0.22, 0.7 * size / height)
+    place = (3.0 * size / width, 3.6 * size / height, 0.22, 0.7 * size / height)
     bar = figure.colorbar(
         ScalarMappable(norm, ListedColormap(colours.table)),
         cax=figure.add_axes(place),
         orientation="horizontal",
     )
+    if log:
+        low, high = colours.limits
+        bar.set_ticks([low, np.sqrt(low * high), high])
+        bar.ax.xaxis.set_major_formatter(lambda value, _place: f"{float(f'{value:.2g}'):,.10g}")
+        bar.minorticks_off()
     bar.set_label(colours.title, color=ink, fontsize=0.85 * pen.letter, loc="left")
     bar.ax.tick_params(colors=ink, labelsize=0.75 * pen.letter)
     bar.outline.set_visible(False)

@@ -1,0 +1,53 @@
+"""Size and CPU time of the report of a large run: 500,000 faces, a million localizations.
+
+python benchmarks/report_size.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import trimesh
+from render_speed import wavy_tube
+
+import nanospine as ns
+from nanospine.output.report import write_report
+
+
+def main() -> None:
+    tube = wavy_tube(1000, 250)
+    n = 1_000_000
+    random = np.random.default_rng(0)
+    xyz = np.asarray(tube.vertices)[random.integers(0, len(tube.vertices), n)]
+    locs = ns.from_arrays(xyz + random.normal(size=(n, 3)) * 10)
+    shape = ns.simulate.dendrite(8000, ["mushroom", "thin"] * 10, seed=2)
+    spines = ns.find_spines(shape.mesh)
+    fine = trimesh.Trimesh(*trimesh.remesh.subdivide(shape.mesh.vertices, shape.mesh.faces))
+    found = SimpleNamespace(
+        mesh=fine, method="carve", alpha_nm=60.0, label="membrane", to_frame=lambda: None
+    )
+    labels = np.full(len(fine.vertices), -1)
+    labels[: len(spines.vertex_spine)] = spines.vertex_spine
+    large = type(spines)(**{**vars(spines), "envelope": fine, "vertex_spine": labels})
+    run = SimpleNamespace(
+        config=SimpleNamespace(input_path=Path("large.csv"), model_dump=lambda **_: {}),
+        input_sha256="0" * 64, localizations=locs, envelope=found, spines=large, notes=(),
+        timings_s={}, versions={}, history=locs.history,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        write_report(run, Path(folder) / "report.html")
+        seconds = time.process_time() - start
+        size = (Path(folder) / "report.html").stat().st_size / 1e6
+    print(
+        f"{len(fine.faces):,} faces, {n:,} localizations, {len(spines)} spines: "
+        f"{size:.1f} MB, {seconds:.1f} s CPU"
+    )
+
+
+if __name__ == "__main__":
+    main()
