@@ -261,7 +261,7 @@ def package(folder: Path, **changes: Any) -> Path:
         "type": "model",
         "inputs": [
             {
-                "id": "in",
+                "id": "raw",
                 "axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["raw"]}, *SPACE],
                 "preprocessing": [
                     {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
@@ -271,7 +271,7 @@ def package(folder: Path, **changes: Any) -> Path:
         ],
         "outputs": [
             {
-                "id": "out",
+                "id": "probabilities",
                 "axes": [
                     {"type": "batch"},
                     {"type": "channel", "channel_names": ["dendrite", "spine"]},
