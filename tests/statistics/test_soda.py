@@ -253,6 +253,14 @@ def test_swapped_channels_agree_where_both_are_uniform():
     assert there.p_value == back.p_value == 0.01
 
 
+def test_the_more_clustered_channel_comes_first():
+    a, b, _ = planted(BOX_2D, 200, 0.3, 4, clusters=8)
+    right = ns.soda(a, b, [60, 120], region=BOX_2D, n_simulations=0)
+    wrong = ns.soda(b, a, [60, 120], region=BOX_2D, n_simulations=0)
+    assert not any("more clustered" in note for note in right.notes)
+    assert any("b is more clustered than a" in note for note in wrong.notes)
+
+
 def test_nothing_coupled_gives_no_pairs_and_the_same_seed_the_same_result():
     a, b, _ = planted(BOX_2D, 200, 0.0, 3)
     found = ns.soda(a, b, [50, 100], region=BOX_2D, seed=5)

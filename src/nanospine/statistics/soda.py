@@ -16,7 +16,7 @@ from nanospine.statistics.soda_blinking import warn_of_blinking
 from nanospine.statistics.soda_cells import Cells
 from nanospine.statistics.soda_errors import axis_errors, combined_precision, position_variance
 from nanospine.statistics.soda_estimate import Chance, excess, meet_by_chance, scatter_of_scores
-from nanospine.statistics.soda_input import Channels, Objects, channels
+from nanospine.statistics.soda_input import Channels, Objects, channels, order_note
 from nanospine.statistics.soda_interval import (
     FractionError,
     coupled_distance,
@@ -133,7 +133,7 @@ def soda(
         from nanospine.statistics.soda_icy import icy_result
 
         return icy_result(data, pixel_nm)
-    data = replace(data, notes=data.notes + warn_of_blinking(a, b))
+    data = replace(data, notes=data.notes + warn_of_blinking(a, b) + order_note(data))
     dimension = data.region.dimension
     errors = (
         axis_errors(registration_error_nm, "registration_error_nm", dimension),

@@ -34,8 +34,8 @@ def warn_of_blinking(a: object, b: object) -> tuple[str, ...]:
         if share is not None:
             notes.append(
                 f"{name}: {share:.0%} of the localizations have another one within the precision, "
-                "as of molecules that blink; they are not independent objects and the intervals "
-                "are too narrow: use link_localizations or cluster first"
+                "as of molecules that blink (or of very dense clusters); they are not independent "
+                "objects, intervals are too narrow: use link_localizations or cluster first"
             )
     for note in notes:
         warnings.warn(note, BlinkingWarning, stacklevel=3)
