@@ -10,6 +10,7 @@ import trimesh
 
 from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.core.localizations import Localizations
+from nanospine.voxels.closed_surface import closed_surface
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 
 __all__ = ["as_labels", "labels_to_meshes", "labels_to_points", "labels_to_vertices"]
@@ -112,7 +113,8 @@ def labels_to_meshes(
 ) -> dict[int, trimesh.Trimesh]:
     """Make a closed mesh around the voxels of each label.
 
-    Marching cubes (Lewiner's, free of ambiguities) at half height of the label's mask, then
+    Marching cubes (Lewiner's) at half height of the label's mask, or marching tetrahedra where
+    voxels that touch at edges or corners would leave the former with doubled edges; then
     Taubin's smoothing, which takes off the steps and keeps the volume.
 
     Parameters
@@ -165,6 +167,9 @@ def _mesh(
     vertices, faces, _, _ = marching_cubes(padded, 0.5)
     corner = np.array([part.start for part in box]) - 1
     mesh = trimesh.Trimesh(vertices + corner, faces, process=True)
+    if not mesh.is_watertight:  # voxels that touch at an edge or a corner only
+        vertices, faces = closed_surface(padded > 0)
+        mesh = trimesh.Trimesh(vertices + corner, faces, process=False)
     if smooth:
         trimesh.smoothing.filter_taubin(mesh, iterations=smooth)
     # To nm after smoothing: it works on steps of voxels, which are 1 along each axis here.
