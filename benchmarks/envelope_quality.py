@@ -110,11 +110,11 @@ def figures(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, shape: Spine) -> dict
     ours = np.asarray(trimesh.sample.sample_surface(mesh, 20_000, seed=1)[0])
     theirs = np.asarray(trimesh.sample.sample_surface(truth, 20_000, seed=2)[0])
     out = shape.signed_distance(ours)
-    back = TriangleTree(mesh.vertices, mesh.faces).signed_distance(theirs)
-    closed = mesh.is_watertight
+    tree, closed = TriangleTree(mesh.vertices, mesh.faces), mesh.is_watertight
+    back = tree.signed_distance(theirs) if closed else tree.distance(theirs)
     return {
         "volume %": 100 * (mesh.volume / truth.volume - 1) if closed else np.nan,
-        "signed nm": (out.mean() - back.mean()) / 2,
+        "signed nm": (out.mean() - back.mean()) / 2 if closed else out.mean(),
         "abs nm": (np.abs(out).mean() + np.abs(back).mean()) / 2,
         "Hausdorff nm": max(np.abs(out).max(), np.abs(back).max()),
         f"neck nm ({2 * shape.neck:g})": neck_diameter(mesh),

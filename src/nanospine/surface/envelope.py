@@ -13,7 +13,9 @@ import trimesh
 from nanospine.core.errors import GeometryError
 from nanospine.core.history import HistoryEntry, entry
 from nanospine.core.progress import Progress, report
+from nanospine.core.region import Box
 from nanospine.surface.alpha import CarvingDepth, carving_depth
+from nanospine.surface.border import border_of, lids
 from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import Delaunay, delaunay
 from nanospine.surface.envelope_input import (
@@ -46,6 +48,8 @@ _SWEEPS = 10
 # Offsets are averaged over this many alphas: alpha is the largest gap of the label, and a patch
 # of that size holds some twenty molecules.
 _FIT_LENGTH = 0.8
+# Diameter over alpha of the thinnest tube of a filled label that carving leaves whole.
+_RESOLVED = 2.0
 # Surfaces with longer edges than this are subdivided before the fit: a neck of 100 nm must not
 # be a prism of six sides.
 _COARSE_NM = 45.0
@@ -150,6 +154,7 @@ def envelope(
     label: Label = "membrane",
     method: Method = "carve",
     precision_nm: npt.ArrayLike | None = None,
+    border: Box | Literal["auto"] | None = "auto",
     min_component_fraction: float = 0.002,
     components: Literal["large", "all"] = "large",
     fit: bool = True,
@@ -177,6 +182,10 @@ def envelope(
         Standard deviation of the localizations (along each axis); without it, what the
         localizations bring. The fit uses it, each localization's own: see
         :func:`nanospine.surface.fit.fit_to_membrane`.
+    border : Box, "auto" or None
+        Where a membrane runs out of the field of view, a flat lid closes it (membrane labels,
+        :func:`nanospine.surface.border.lids`). "auto" takes the region of the localizations, if it
+        is a box and not merely assumed; None lays no lids.
     min_component_fraction : float
         Separate bodies below this fraction of the largest body's volume are left out (and
         counted in the notes).
@@ -217,12 +226,15 @@ def envelope(
         return flat
     points, before = positions(locs_or_xyz)
     sigma = precisions(locs_or_xyz, precision_nm, len(points))
+    notes: list[str] = []
+    n_before = len(points)
+    if label == "membrane" and method != "convex-hull":
+        points, sigma = _closed(points, sigma, border_of(locs_or_xyz, border), notes)
     report(progress, "triangulation", 0.0)
     triangulation = _triangulation(points)
     report(progress, "carving", 0.6)
     depth = carving_depth(triangulation)
     curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
-    notes: list[str] = []
     used, note = np.inf, None
     if method != "convex-hull" and alpha_nm == "auto":
         used, note = choose_alpha(depth, label=label, noise_nm=noise_nm(sigma))
@@ -230,7 +242,7 @@ def envelope(
     elif method != "convex-hull":
         used = float(alpha_nm)
     least = 0.0 if components == "all" else min_component_fraction
-    inside = _kept_inside(triangulation, depth, used, least, notes)
+    inside = _kept_inside(triangulation, depth, used, least, label, notes)
     around = pd.DataFrame()
     if np.isfinite(used):
         around = persistence(depth, used, min_component_fraction=least)
@@ -269,14 +281,34 @@ def envelope(
         "label": label,
         "method": method,
         "precision_nm": None if precision_nm is None else _short(precision_nm),
+        "border": border.to_dict() if isinstance(border, Box) else border,
         "min_component_fraction": min_component_fraction,
         "components": components,
         "fit": fit,
     }
-    step = entry("envelope", arguments, n_before=len(points), notes=notes)
+    step = entry("envelope", arguments, n_before=n_before, notes=notes)
     return Envelope(
         mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts, std
     )
+
+
+def _closed(
+    points: FloatArray, sigma: FloatArray | None, box: Box | None, notes: list[str]
+) -> tuple[FloatArray, FloatArray | None]:
+    """Add the lids at the border, as localizations of usual precision."""
+    if box is None or points.shape[0] == 0 or not np.isfinite(points).all():
+        return points, sigma
+    added, count = lids(points, box)
+    if count == 0:
+        return points, sigma
+    notes.append(
+        f"The label is cut open by the border of its region in {count} "
+        f"{'places' if count > 1 else 'place'}; flat lids close it there (border=None: none)."
+    )
+    if sigma is not None:
+        usual = np.broadcast_to(np.median(sigma, axis=0), added.shape)
+        sigma = np.concatenate([sigma, usual])
+    return np.concatenate([points, added]), sigma
 
 
 def _fitted(
@@ -325,6 +357,7 @@ def _kept_inside(
     depth: CarvingDepth,
     alpha_nm: float,
     fraction: float,
+    label: Label,
     notes: list[str],
 ) -> BoolArray:
     """Carve at alpha and keep the bodies that are large enough."""
@@ -338,6 +371,12 @@ def _kept_inside(
         )
     body, volume = inside_components(triangulation.neighbors, inside, depth.volume_nm3)
     keep = (volume >= fraction * volume[0]) & (volume > 0)
+    if label == "filled" and keep.sum() > 1:
+        notes.append(
+            f"{int(keep.sum())} separate bodies: at this density of localizations, what is thinner "
+            f"than about {_RESOLVED * alpha_nm:.3g} nm is not resolved; they may hang together by "
+            "necks that are thinner."
+        )
     dropped = int((~keep & (volume > 0)).sum())
     if dropped:
         notes.append(

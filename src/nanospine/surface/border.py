@@ -1,0 +1,138 @@
+"""Lids over dendrites that the border of the field of view cuts open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy.spatial import cKDTree
+
+from nanospine.core.errors import GeometryError
+from nanospine.core.region import Box
+from nanospine.surface.outline import outline
+
+if TYPE_CHECKING:
+    from nanospine.core.localizations import Localizations
+
+__all__ = ["border_of", "lids"]
+
+FloatArray = npt.NDArray[np.float64]
+
+# Thickness of the slab at the border whose localizations are looked at, spacing of the lid's
+# points, and how far the lid stays within the outline, over the distance to the sixth neighbour.
+_SLAB, _SPACING, _WITHIN = 2.0, 0.5, 1.0
+_SIXTH = 6
+# A ring of fewer localizations is none.
+_LEAST = 30
+# A ring is hollow with less than this share of the localizations expected deep inside if they
+# filled it, of which at least so many must be expected.
+_HOLLOW, _LEAST_DEEP = 0.35, 10.0
+# Rings below this share of the largest one's area are background.
+_LEAST_SHARE = 0.05
+
+
+def border_of(
+    locs_or_xyz: Localizations | npt.ArrayLike, border: Box | Literal["auto"] | None
+) -> Box | None:
+    """Give the box whose faces may cut the sample; None when nobody said where it was observed."""
+    if isinstance(border, str) and border == "auto":
+        region = getattr(locs_or_xyz, "region", None)
+        return region if isinstance(region, Box) and not region.assumed else None
+    if border is None or isinstance(border, Box):
+        return border
+    raise GeometryError(
+        f"envelope: border must be 'auto', None or a nanospine.Box, found {border!r:.80}."
+    )
+
+
+def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
+    """Give points that close the rings which a labelled membrane leaves in the faces of a box.
+
+    A membrane that goes on beyond the field of view is open there, and whatever carves from
+    outside gets in. The localizations within two typical distances (to the sixth neighbour) of a
+    face of the box are outlined in its plane; where the outline is that of a ring (it encloses a
+    hollow), points are laid over it in the plane, half a typical distance apart.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Localizations of a membrane, nanometres.
+    box : Box
+        Where the sample was observed; of two coordinates: its four walls.
+
+    Returns
+    -------
+    added : ndarray, shape (m, 3)
+        In the planes.
+    count : int
+        Number of rings.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> around = rng.uniform(0, 2 * np.pi, 4000)
+    >>> tube = np.stack(
+    ...     [rng.uniform(0, 1500, 4000), 300 * np.cos(around), 300 * np.sin(around)], axis=1)
+    >>> added, count = lids(tube, Box((0, -400), (1500, 400)))
+    >>> count, np.unique(added[:, 0]).tolist()
+    (2, [0.0, 1500.0])
+    """
+    none = np.empty((0, 3))
+    if len(points) < _LEAST:
+        return none, 0
+    some = points[:: max(len(points) // 20_000, 1)]
+    typical = float(np.median(cKDTree(points).query(some, k=[_SIXTH + 1])[0]))
+    if not typical > 0:
+        return none, 0
+    found, count = [none], 0
+    for axis in range(box.dimension):
+        others = [k for k in range(3) if k != axis]
+        for plane in (float(box.low_nm[axis]), float(box.high_nm[axis])):
+            ring = points[np.abs(points[:, axis] - plane) < _SLAB * typical][:, others]
+            for body in _rings(ring):
+                flat = _filled(body.buffer(-_WITHIN * typical), _SPACING * typical)
+                if len(flat):
+                    found.append(np.insert(flat, axis, plane, axis=1))
+                    count += 1
+    return np.concatenate(found), count
+
+
+def _rings(flat: FloatArray) -> list[Any]:
+    """Polygons around the rings of points in a plane."""
+    if len(flat) < _LEAST:
+        return []
+    try:
+        found = outline(flat, label="membrane", min_component_fraction=_LEAST_SHARE)
+    except GeometryError:  # on one line, or too few different ones
+        return []
+    if any("hollow" in note for note in found.notes):
+        return []
+    bodies = shapely.get_parts(found.polygon)
+    return [item for item in bodies if _is_hollow(item, flat)]
+
+
+def _is_hollow(body: Any, flat: FloatArray) -> bool:
+    """Tell whether far fewer points lie deep inside a polygon than if they filled it."""
+    depth = shapely.distance(shapely.points(flat), body.exterior)
+    inside = shapely.intersects_xy(body, flat[:, 0], flat[:, 1])
+    size = 2.0 * body.area / body.length  # the radius, if it is round
+    inner = body.buffer(-0.4 * size)
+    deep = inside & (depth > 0.4 * size)
+    expected = inside.sum() * inner.area / body.area
+    return bool(expected >= _LEAST_DEEP and deep.sum() < _HOLLOW * expected)
+
+
+def _filled(body: Any, spacing: float) -> FloatArray:
+    """Points of a triangular grid inside a polygon, shape (m, 2)."""
+    if body.is_empty:
+        return np.empty((0, 2))
+    low_x, low_y, high_x, high_y = body.bounds
+    rise = spacing * np.sqrt(3) / 2
+    rows = np.arange(low_y, high_y + rise, rise)
+    columns = np.arange(low_x, high_x + spacing, spacing)
+    x, y = np.meshgrid(columns, rows)
+    x = x + spacing / 2 * (np.arange(len(rows)) % 2)[:, None]
+    inside = shapely.intersects_xy(body, x.ravel(), y.ravel())
+    return np.stack([x.ravel(), y.ravel()], axis=1)[inside]

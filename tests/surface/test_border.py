@@ -1,0 +1,91 @@
+"""Dendrites that the field of view cuts open come out whole, with lids where they were cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nanospine as ns
+from nanospine.core.errors import GeometryError
+from nanospine.surface.border import border_of, lids
+
+BOX = ns.Box((0, -600, -600), (2000, 600, 600))
+
+
+def cut_shaft(seed=0, n=16_000, radius=350.0, tilt=0.0):
+    """A tube without ends along x, tilted in y, that the box cuts at x = 0 and 2000."""
+    rng = np.random.default_rng(seed)
+    around = rng.uniform(0, 2 * np.pi, n)
+    x = rng.uniform(-300, 2300, n)
+    points = np.stack(
+        [x, radius * np.cos(around) + tilt * (x - 1000), radius * np.sin(around)], axis=1
+    )
+    points += rng.normal(size=points.shape) * [10, 10, 20]
+    background = rng.uniform([-300, -900, -900], [2300, 900, 900], (n // 20, 3))
+    points = np.concatenate([points, background])
+    return points[BOX.contains(points)]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.1])
+def test_a_shaft_cut_at_both_ends_is_solid(tilt):
+    points = cut_shaft(tilt=tilt)
+    locs = ns.from_arrays(points, precision_nm=(10, 10, 20), region=BOX)
+    wrapped = ns.envelope(locs)
+    truth = np.pi * 350**2 * 2000
+    assert wrapped.mesh.is_volume
+    assert (wrapped.n_components, wrapped.genus) == (1, 0)
+    assert wrapped.volume_nm3 == pytest.approx(truth, rel=0.02)
+    assert any("in 2 places; flat lids" in note for note in wrapped.notes)
+    ends = wrapped.mesh.bounds[:, 0]
+    assert ends == pytest.approx([0, 2000], abs=25)
+    # why they are there
+    open_ = ns.envelope(locs, border=None)
+    assert not any("lid" in note for note in open_.notes)
+    assert open_.volume_nm3 < 0.9 * truth
+
+
+def test_a_plane_box_has_four_walls():
+    flat = ns.Box((0, -600), (2000, 600))
+    added, count = lids(cut_shaft(), flat)
+    assert count == 2
+    assert set(added[:, 0]) == {0.0, 2000.0}
+    assert (np.hypot(added[:, 1], added[:, 2]) < 365).all()
+
+
+def test_a_membrane_inside_its_box_gets_no_lids():
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(4000, 3))
+    points *= 300 / np.linalg.norm(points, axis=1, keepdims=True)
+    touching = ns.Box((-300, -300, -300), (300, 300, 300))
+    for box in (ns.Box((-900, -900, -900), (900, 900, 900)), touching):
+        added, count = lids(points, box)
+        assert (len(added), count) == (0, 0)
+    empty, count = lids(points[:5], touching)
+    assert (len(empty), count) == (0, 0)
+    same, count = lids(np.ones((100, 3)), touching)
+    assert (len(same), count) == (0, 0)
+
+
+def test_only_a_region_that_was_said_is_a_border():
+    points = cut_shaft(n=2000)
+    assert border_of(points, "auto") is None
+    assert border_of(ns.from_arrays(points), "auto") is None
+    assert border_of(ns.from_arrays(points, region=BOX), "auto") is BOX
+    assert border_of(points, BOX) is BOX
+    assert border_of(ns.from_arrays(points, region=BOX), None) is None
+    with pytest.raises(GeometryError, match="border must be"):
+        ns.envelope(points, border="box")
+
+
+def test_a_filled_label_needs_no_lids_and_says_what_it_does_not_resolve():
+    rng = np.random.default_rng(2)
+    balls = [rng.normal(size=(3000, 3)) for _ in range(2)]
+    balls = [
+        b / np.linalg.norm(b, axis=1, keepdims=True) * 300 * rng.random((3000, 1)) ** (1 / 3)
+        for b in balls
+    ]
+    points = np.concatenate([balls[0], balls[1] + [1000, 0, 0]])
+    wrapped = ns.envelope(points, label="filled", border=ns.Box((0, -400, -400), (900, 400, 400)))
+    assert wrapped.n_components == 2
+    assert any("is not resolved" in note for note in wrapped.notes)
+    assert not any("lid" in note for note in wrapped.notes)
