@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,13 @@ import pytest
 
 from nanospine.batch.locks import folder_lock
 
+SETTINGS = """
+[batch]
+sheet = "samples.csv"
+[output]
+folder = "experiment"
+pictures = false
+"""
 TABLES = ("spines", "files", "units", "conditions", "comparisons")
 ENVIRONMENT = os.environ | dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -134,3 +143,38 @@ def test_usage_and_example(make: Callable[..., Path], tmp_path: Path) -> None:
     assert BatchConfig.from_toml(path).batch.sheet == "samples.csv"
     code, out, _ = command(Path("--example"))
     assert (code, out) == (0, BATCH_EXAMPLE)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB; only root can mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if not shutil.which("mount") or subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)],
+        capture_output=True, check=False,
+    ).returncode:  # fmt: skip
+        pytest.skip("a small disk cannot be mounted here (needs root)")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one_are_one_sentence(
+    make: Callable[..., Path], tiny_disk: Path
+) -> None:
+    config = make(settings=SETTINGS.replace('"experiment"', f'"{tiny_disk}/experiment"'))
+    (tiny_disk / "filler").write_bytes(b"x" * 2_500_000)
+    code, _, said = command(config)
+    assert code == 1, said
+    assert re.search(r"the disk is full\. [0-2] of 3 files are done and kept", said)
+    assert "Traceback" not in said
+    assert not list(tiny_disk.rglob(".*.part*"))
+    (tiny_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=30m", str(tiny_disk)], check=True)
+    code, _, said = command(config)
+    assert code == 0, said
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    code, _, said = command(config)
+    assert code == 1
+    assert "cannot be written" in said
+    assert "Traceback" not in said

@@ -14,8 +14,9 @@ from nanospine.batch.locks import folder_lock
 from nanospine.batch.run import run_batch
 from nanospine.batch.samples import duplicates, find_samples
 from nanospine.batch.settings import BatchConfig
-from nanospine.batch.task import Outcome, input_sum, is_done, make_task
+from nanospine.batch.task import Outcome, input_sum, is_done, make_task, run_task
 from nanospine.core.errors import ConfigError, NanospineError, ReadError, SchemaError, WriteError
+from nanospine.core.folders import atomic_folder
 
 
 def config(place: Path, sheet: str | bytes | None = None, **batch: Any) -> BatchConfig:
@@ -185,3 +186,23 @@ def test_a_disk_without_room_stops_the_batch(
     monkeypatch.setattr("nanospine.batch.run._DISK_FULL_BYTES", float("inf"))
     with pytest.raises(NanospineError, match=r"disk is full\. 0 of 1 files are done and kept"):
         run_batch(config(tmp_path, files=["a.csv"]))
+
+
+def test_an_input_that_changes_while_it_is_read_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("whole")
+    asked = config(tmp_path, files=["a.csv"])
+    task = make_task(find_samples(asked)[0], asked.run, tmp_path / "out")
+
+    def run(config: Any, also_write: Any) -> None:
+        with atomic_folder(config.output_folder) as folder:
+            (tmp_path / "a.csv").write_text("who")
+            pd.DataFrame({"a": [1]}).to_parquet(folder / "spines.parquet")
+            also_write(folder)
+
+    monkeypatch.setattr("nanospine.pipeline.run", run)
+    outcome = run_task(task)
+    assert outcome.status == "failed"
+    assert "changed while it was worked on" in outcome.reason
+    assert not task.folder.exists()
