@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from nanospine.output.raster_camera import Camera, rotation_of, turned
 from nanospine.output.render_scene import Thing, finished, marked, sized, stage
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from nanospine.core.localizations import Localizations
     from nanospine.output.render_scene import Stage
 
@@ -131,18 +133,27 @@ def _writer(target: Path) -> Callable[[Path, Frames, float], None]:
 def _write_with_pillow(path: Path, frames: Frames, seconds_per_frame: float) -> None:
     from PIL import Image
 
-    # One palette for all frames: colours that change from frame to frame flicker
-    images: list[Image.Image] = []
-    for frame in frames:
-        image = Image.fromarray(frame)
-        if path.suffix.lower() == ".gif":
-            palette = images[0] if images else None
-            image = image.quantize(128, palette=palette, dither=Image.Dither.NONE)
-        images.append(image)
+    images = [Image.fromarray(frame) for frame in frames]
+    if path.suffix.lower() == ".gif":
+        palette = _palette(images)
+        images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     images[0].save(
         path, save_all=True, append_images=images[1:],
         duration=max(round(1000 * seconds_per_frame), 20), loop=0,
     )  # fmt: skip
+
+
+def _palette(images: Sequence[Image]) -> Image:
+    """One palette of 256 colours for all frames: one for each would flicker.
+
+    Colours count by the root of their pixels, or a thin spine would get none of its own.
+    """
+    from PIL import Image
+
+    some = [np.asarray(image)[::2, ::2].reshape(-1, 3) for image in images[:: len(images) // 8 + 1]]
+    colours, count = np.unique(np.concatenate(some) & 0xFC, axis=0, return_counts=True)
+    pixels = np.repeat(colours, np.clip(np.sqrt(count), 1, 60).astype(int), axis=0)
+    return Image.fromarray(np.ascontiguousarray(pixels[None])).quantize(256)
 
 
 def _write_mp4(path: Path, frames: Frames, seconds_per_frame: float) -> None:
