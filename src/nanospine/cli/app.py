@@ -20,9 +20,11 @@ from nanospine.cli import (
     report,
     ripley,
     run,
+    segment,
     simulate,
     spines,
     view,
+    voxelize,
 )
 from nanospine.cli.guard import GuardedGroup
 from nanospine.version import __version__
@@ -46,6 +48,8 @@ app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("filter")(filter.filter)
 app.command("envelope")(envelope.envelope)
+app.command("voxelize")(voxelize.voxelize)
+app.command("segment")(segment.segment)
 app.command("spines")(spines.spines)
 app.command("ripley")(ripley.ripley)
 app.command("couple")(couple.couple)

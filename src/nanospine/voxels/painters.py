@@ -94,7 +94,8 @@ class _Gaussians(_Field):
         mass = splat_gaussians(
             columns, sigma, self.voxel_nm, self.face_nm, self.shape, np.array(start), data
         )
-        return data, (f"{n - mass:.6g} of the mass of {n} localizations lies outside the grid",)
+        outside = max(n - mass, 0.0) if n - mass > 1e-9 * n else 0.0  # else rounding
+        return data, (f"{outside:.6g} of the mass of {n} localizations lies outside the grid",)
 
 
 @dataclass(frozen=True, eq=False)
