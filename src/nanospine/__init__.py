@@ -12,6 +12,8 @@ from nanospine.version import __version__
 
 if TYPE_CHECKING:
     from nanospine import simulate as simulate
+    from nanospine.batch.run import run_batch as run_batch
+    from nanospine.batch.settings import BatchConfig as BatchConfig
     from nanospine.core.errors import NanospineError as NanospineError
     from nanospine.core.localizations import Localizations as Localizations
     from nanospine.core.localizations import from_arrays as from_arrays
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
     from nanospine.io.registry import formats as formats
     from nanospine.io.registry import read as read
     from nanospine.io.registry import write as write
+    from nanospine.output.export import write_mesh as write_mesh
+    from nanospine.output.export_tables import write_spine_table as write_spine_table
     from nanospine.output.render_figure import type_figure as type_figure
     from nanospine.output.render_movie import turntable as turntable
     from nanospine.output.render_scene import render as render
     from nanospine.output.statistics_ripley import ripley_figure as ripley_figure
+    from nanospine.output.swc import write_swc as write_swc
     from nanospine.output.training_layouts import write_training_volumes as write_training_volumes
     from nanospine.points.areas import ellipse as ellipse
     from nanospine.points.areas import keep_box as keep_box
@@ -164,6 +169,8 @@ if TYPE_CHECKING:
 
 # Public name -> module that holds it. One place: what stands here is what `nanospine.X` offers.
 _WHERE = {
+    "run_batch": "nanospine.batch.run",
+    "BatchConfig": "nanospine.batch.settings",
     "NanospineError": "nanospine.core.errors",
     "Localizations": "nanospine.core.localizations",
     "from_arrays": "nanospine.core.localizations",
@@ -177,6 +184,9 @@ _WHERE = {
     "formats": "nanospine.io.registry",
     "read": "nanospine.io.registry",
     "write": "nanospine.io.registry",
+    "write_mesh": "nanospine.output.export",
+    "write_spine_table": "nanospine.output.export_tables",
+    "write_swc": "nanospine.output.swc",
     "type_figure": "nanospine.output.render_figure",
     "ripley_figure": "nanospine.output.statistics_ripley",
     "turntable": "nanospine.output.render_movie",
