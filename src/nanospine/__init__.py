@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from nanospine.points.traces import trim_traces as trim_traces
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
+    from nanospine.spines.learned_types import type_model as type_model
+    from nanospine.spines.learned_types import type_probabilities as type_probabilities
     from nanospine.spines.metrics import neck_resistance_mohm as neck_resistance_mohm
     from nanospine.spines.metrics import spine_metrics as spine_metrics
     from nanospine.spines.neck import measure_neck as measure_neck
@@ -244,6 +246,8 @@ _WHERE = {
     "spine_synapses": "nanospine.spines.synapses",
     "spine_metrics": "nanospine.spines.metrics",
     "neck_resistance_mohm": "nanospine.spines.metrics",
+    "type_probabilities": "nanospine.spines.learned_types",
+    "type_model": "nanospine.spines.learned_types",
     "AlphaComplex": "nanospine.surface.alpha_complex",
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",

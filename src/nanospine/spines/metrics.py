@@ -13,7 +13,9 @@ from nanospine.core.errors import ConfigError
 from nanospine.spines.centreline import arc_length_nm
 from nanospine.spines.model import Shaft, Spine, Spines
 
-__all__ = ["chord_lengths_nm", "neck_resistance_mohm", "spine_metrics"]
+__all__ = [
+    "chord_lengths_nm", "neck_resistance_mohm", "rim_edges", "spine_metrics", "surface_metrics",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,7 +83,7 @@ def spine_metrics(
         )
     rows = []
     for spine in spines.spines:
-        row: dict[str, Any] = {"spine": spine.id, **_of_surface(spine.mesh)}
+        row: dict[str, Any] = {"spine": spine.id, **surface_metrics(spine.mesh)}
         row |= _towards_shaft(spine, spines.shaft)
         row["neck_resistance_mohm"] = neck_resistance_mohm(
             spine, resistivity_ohm_cm=resistivity_ohm_cm
@@ -132,9 +134,9 @@ def chord_lengths_nm(mesh: trimesh.Trimesh, count: int = _CHORDS, seed: int = 0)
     return np.asarray(np.linalg.norm(points[:count] - points[count:], axis=1))
 
 
-def _of_surface(part: trimesh.Trimesh) -> dict[str, float]:
+def surface_metrics(part: trimesh.Trimesh) -> dict[str, float]:
     """Metrics of an open piece of surface whose rim is the junction with the shaft."""
-    rim = _rim(part)
+    rim = rim_edges(part)
     vertices = np.asarray(part.vertices, dtype=np.float64)
     middle = vertices[np.unique(rim)].mean(axis=0) if len(rim) else vertices.mean(axis=0)
     centre = np.asarray(part.triangles_center, dtype=np.float64) - middle
@@ -169,7 +171,7 @@ def _of_surface(part: trimesh.Trimesh) -> dict[str, float]:
     }
 
 
-def _rim(part: trimesh.Trimesh) -> npt.NDArray[np.int64]:
+def rim_edges(part: trimesh.Trimesh) -> npt.NDArray[np.int64]:
     """Edges with a face on one side only, in the direction of that face, shape (m, 2)."""
     edges = np.asarray(part.edges)
     _, first, count = np.unique(
