@@ -15,7 +15,7 @@ from scipy import ndimage
 from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.output.training_volumes import VolumePair, simulated_pair
 from nanospine.simulate import dendrite
-from nanospine.voxels.grid import VoxelGrid
+from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.segment import register_segmenter, segment, segmenters
 from nanospine.voxels.segmenters.common import Segmentation, foreground
 from nanospine.voxels.segmenters.hk_means import thresholds
@@ -242,6 +242,18 @@ def test_opening_works_on_unequal_voxels() -> None:
     thin = VoxelGrid(pair.mask.data[::2], pair.mask.voxel_nm * [2, 1, 1], pair.mask.origin_nm)
     result = segment(thin, "opening")
     assert found_spines(result.labels, pair.labels.data[::2]) == 3
+
+
+def test_labels_keep_their_place_and_say_what_is_beyond_the_grid() -> None:
+    data = np.zeros((2, 3, 4), dtype=np.uint8)
+    data[1, 2, 3] = 2
+    labels = LabelGrid(data, (100.0, 50.0, 20.0), (1e8, -5.0, 0.0), {0: "background", 2: "spine"})
+    assert labels.of_role("spine").tolist() == [2]
+    xyz = [[60.0, 95.0, 1e8 + 100], [0.0, -5.0, 1e8], [-10.1, -5.0, 1e8], [0, 0, 0]]
+    assert labels.values_at(xyz).tolist() == [2, 0, -1, -1]
+    for wrong in (data.astype(float), data.astype(np.int64) - 1):
+        with pytest.raises(GeometryError, match="whole numbers of 0 or more"):
+            LabelGrid(wrong, (1.0, 1.0, 1.0), (0, 0, 0))
 
 
 def test_the_table_says_volume_and_role() -> None:

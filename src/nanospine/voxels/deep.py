@@ -96,7 +96,7 @@ def deep_segment(
     threshold: float | None = None,
     spine_threshold: float | None = None,
     min_volume_nm3: float = 5e6,
-    min_spine_nm3: float = 2e6,
+    min_spine_nm3: float = 5e6,
     split_nm: float | None = None,
     near_nm: float | None = None,
 ) -> LabelGrid:

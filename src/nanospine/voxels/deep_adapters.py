@@ -207,7 +207,7 @@ def unet(
     threshold: float = 0.5,
     spine_threshold: float = 0.5,
     min_volume_nm3: float = 5e6,
-    min_spine_nm3: float = 2e6,
+    min_spine_nm3: float = 5e6,
     split_nm: float | None = None,
 ) -> Segmentation:
     """Segment counts of localizations on a membrane by the U-Net that comes with nanospine.
