@@ -24,5 +24,7 @@ function dot(type, parent) {
   const i = element("i", null, parent, { class: "dot" });
   i.style.background = data.colours[type];
 }
+// What is folded away on the screen belongs on paper
+window.addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
 let picked = -1;
 let draw = () => {};
