@@ -88,16 +88,15 @@ def _frame(
     count = len(next(iter(real.values())))
     for name, items in (
         ("axis0", [*real, *whole]),
-        ("axis1", np.arange(count)),
+        ("axis1", None),
         ("block0_items", list(real)),
         ("block1_items", list(whole)),
     ):
-        named = isinstance(items, list)
-        values = np.array([text.encode() for text in items]) if named else np.asarray(items)
-        node = _array(group, name, values)
-        _mark(node, kind="string" if named else "integer", name="N.")
+        texts = None if items is None else np.array([text.encode() for text in items])
+        node = _array(group, name, np.arange(count) if texts is None else texts)
+        _mark(node, kind="integer" if texts is None else "string", name="N.")
         node.attrs["transposed"] = np.uint8(1)
-        if named:
+        if texts is not None:
             _mark(node, nan_rep="")
         _mark(group, **{f"{name}_variety": "regular"})
     for name, block in (("block0_values", real), ("block1_values", whole)):

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +126,12 @@ def _write(
     dataset: int,
     progress: Callable[[int], None] | None,
 ) -> pd.DataFrame:
-    writer = {"nnunet": _NnUNet, "deepd3": _DeepD3, "coco": _Coco}[layout](folder, dataset)
+    kinds: dict[str, Callable[[Path, int], _Layout]] = {
+        "nnunet": _NnUNet,
+        "deepd3": _DeepD3,
+        "coco": _Coco,
+    }
+    writer = kinds[layout](folder, dataset)
     rows = []
     for number in range(count):
         pair = simulated_pair(seed + number, mode=mode, length_nm=length_nm, voxel_nm=voxel_nm)
@@ -163,6 +168,12 @@ def _counts(pair: VolumePair) -> npt.NDArray[np.uint16]:
 def _json(path: Path, content: Any) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+class _Layout(Protocol):
+    def add(self, case: str, pair: VolumePair, /) -> None: ...
+
+    def finish(self) -> None: ...
 
 
 class _NnUNet:
