@@ -249,12 +249,9 @@ def _box_weights(
     weights: FloatArray,
 ) -> None:
     for j in range(x.size):
-        share = (
+        weights[j] = 1.0 / (
             (1.0 - abs(x[j] - px) * ix) * (1.0 - abs(y[j] - py) * iy) * (1.0 - abs(z[j] - pz) * iz)
         )
-        # Division in single precision and one step of Newton's: half the time, right to 1e-14.
-        guess = np.float64(np.float32(1.0) / np.float32(share))
-        weights[j] = guess * (2.0 - share * guess)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
