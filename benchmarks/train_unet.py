@@ -1,6 +1,8 @@
 """Train the small U-Net that nanospine ships, on simulated volumes alone, and export it to ONNX.
 
-    python benchmarks/train_unet.py --cache /some/folder --seconds 400
+    python benchmarks/train_unet.py --cache /some/folder --seconds 600
+
+(or --steps 7300, which does not depend on the speed of the machine)
 
 Two decoders on one encoder give two probabilities: dendrite (shaft and spines) and spine. Input are
 planes of counts at 40 nm with their neighbours as channels; planes along z, y and x alike. Needs
@@ -201,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=400.0, help="CPU seconds of training")
+    parser.add_argument("--steps", type=int, default=None, help="instead of --seconds")
     parser.add_argument("--volumes", type=int, default=28)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=None)
@@ -218,8 +221,8 @@ def main() -> None:
     print(f"{n_parameters} parameters", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-4)
     begun, step, spent, shown = time.process_time(), 0, 0.0, 0.0
-    while spent < args.seconds:
-        share = spent / args.seconds
+    while (spent < args.seconds) if args.steps is None else (step < args.steps):
+        share = spent / args.seconds if args.steps is None else step / args.steps
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * 0.5 * (1 + np.cos(np.pi * share)) + 1e-5
         image, target = batch(train, 12, 72, draw)
@@ -253,8 +256,9 @@ def main() -> None:
         "dice_unseen": {k: round(float(np.mean(v)), 4) for k, v in three.items()},
         "dice_unseen_z_only": {k: round(float(np.mean(v)), 4) for k, v in one.items()},
         "unseen": f"seeds {FIRST_UNSEEN} to {FIRST_UNSEEN + 3}",
-        "command": f"python benchmarks/train_unet.py --seconds {args.seconds:g} "
-        f"--volumes {args.volumes} --seed {args.seed}",
+        "command": "python benchmarks/train_unet.py "
+        + (f"--seconds {args.seconds:g} " if args.steps is None else f"--steps {args.steps} ")
+        + f"--volumes {args.volumes} --seed {args.seed}",
         "torch": torch.__version__,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "licence": "BSD-3-Clause, as nanospine",
