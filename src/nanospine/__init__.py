@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     from nanospine.surface.envelope import envelope as envelope
     from nanospine.surface.outline import Outline as Outline
     from nanospine.surface.outline import outline as outline
+    from nanospine.surface.remesh import remesh as remesh
     from nanospine.voxels.deep import ModelSpec as ModelSpec
     from nanospine.voxels.deep import deep_segment as deep_segment
     from nanospine.voxels.deep import predict as predict
@@ -241,6 +242,7 @@ _WHERE = {
     "estimate_drift": "nanospine.points.drift",
     "Outline": "nanospine.surface.outline",
     "outline": "nanospine.surface.outline",
+    "remesh": "nanospine.surface.remesh",
     "SpineSynapses": "nanospine.spines.synapses",
     "place_on_spines": "nanospine.spines.synapses",
     "spine_synapses": "nanospine.spines.synapses",

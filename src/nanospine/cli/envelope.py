@@ -38,6 +38,10 @@ def envelope(
     alpha_nm: AlphaOption = "auto",
     label: LabelOption = Label.membrane,
     channel: ChannelOption = None,
+    edge_nm: Annotated[
+        float | None,
+        typer.Option("--edge-nm", help="Write even triangles with edges of this length (nm)."),
+    ] = None,
     format: FormatOption = None,
     pixel_size_nm: PixelSizeOption = None,
     units: UnitsOption = None,
@@ -62,7 +66,12 @@ def envelope(
     if out is not None:
         from nanospine.output.export import write_mesh
 
-        write_mesh(found, out)
+        if edge_nm is not None:
+            from nanospine.surface.remesh import remesh
+
+            write_mesh(remesh(found, edge_nm), out)
+        else:
+            write_mesh(found, out)
         say(f"envelope written to {out}")
     row = records(found.to_frame())[0]
     if json:
