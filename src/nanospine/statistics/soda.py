@@ -211,8 +211,11 @@ def _numbers(found: _Counted, level: float, target: str, partners: str) -> dict[
         extra=found.extra[0] / n_b**2,
     )  # fmt: skip
     ends = fraction_interval(total / n_b, error, level)
-    covariance = chance.covariance_of_pairs(coupled, n_b) + np.diag(np.maximum(coupled, 0.0))
-    distance = coupled_distance(found.scores, covariance, data.edges_nm, level, found.extra[1:])
+
+    def covariance_of(pairs: FloatArray) -> FloatArray:
+        return chance.covariance_of_pairs(pairs, n_b) + np.diag(np.maximum(pairs, 0.0))
+
+    distance = coupled_distance(found.scores, covariance_of, data.edges_nm, level, found.extra[1:])
     result: dict[str, Any] = {
         "coupled_pairs": total,
         "coupled_pairs_se": error.at(total / n_b)[0] * n_b,

@@ -22,6 +22,7 @@ Family = Callable[[float, float], tuple[Callable[[FloatArray], FloatArray], floa
 _REJECT = 0.01
 # Coupled pairs over their standard error below which no curve is fitted.
 _SIGNAL = 4.0
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ class DistanceFit:
 
 
 def fit_distance(
-    coupled: FloatArray, covariance: FloatArray, edges_nm: FloatArray, start: tuple[float, float]
+    coupled: FloatArray,
+    covariance_of: Callable[[FloatArray], FloatArray],
+    edges_nm: FloatArray,
+    start: tuple[float, float],
 ) -> DistanceFit | None:
     """Fit folded normal and gamma distributions to the coupled pairs per ring.
 
@@ -44,8 +48,10 @@ def fit_distance(
     ----------
     coupled : ndarray, shape (m,)
         Coupled pairs in each ring.
-    covariance : ndarray, shape (m, m)
-        Of their errors, that of a sample included.
+    covariance_of : callable
+        Gives the covariance (m, m) of the errors, that of a sample included, for true pairs per
+        ring. It is taken at the fitted pairs, in rounds: at the found ones, rings that happen to
+        have few would count as certain.
     edges_nm : ndarray, shape (m + 1,)
         Of the rings.
     start : (float, float)
@@ -61,18 +67,17 @@ def fit_distance(
     >>> from scipy.stats import norm
     >>> edges = np.arange(0.0, 201, 20)
     >>> pairs = 1000 * np.diff(norm.cdf(edges, 100, 25))
-    >>> found = fit_distance(pairs, np.diag(pairs + 1), edges, (90, 30))
+    >>> found = fit_distance(pairs, lambda true: np.diag(true + 1), edges, (90, 30))
     >>> found.model, round(found.mean_nm), round(found.std_nm)
     ('folded normal', 100, 25)
     """
-    error = float(np.sqrt(max(float(covariance.sum()), 1e-300)))
+    error = float(np.sqrt(max(float(covariance_of(coupled).sum()), 1e-300)))
     if len(coupled) < 5 or coupled.sum() < _SIGNAL * error:
         return None
-    white = _white(covariance)
     fits = [
         found
         for name, family in _FAMILIES.items()
-        if (found := _fit(name, family, white, coupled, edges_nm, start)) is not None
+        if (found := _fit(name, family, covariance_of, coupled, edges_nm, start)) is not None
     ]
     return min(fits, key=lambda item: item[0])[1] if fits else None
 
@@ -115,7 +120,7 @@ def ring_moments(
 def _fit(
     name: str,
     family: Family,
-    white: FloatArray,
+    covariance_of: Callable[[FloatArray], FloatArray],
     coupled: FloatArray,
     edges: FloatArray,
     start: tuple[float, float],
@@ -129,13 +134,20 @@ def _fit(
 
     def curve(values: FloatArray) -> FloatArray:
         total, centre, width = values * scale
-        shares = np.diff(family(float(centre), float(width))[0](edges))
-        return np.asarray(white @ (coupled - total * shares))
+        return np.asarray(total * np.diff(family(float(centre), float(width))[0](edges)))
 
     low = np.array([0.0, 1e-3, 1e-3])
     high = np.array([np.inf, 8.0, 8.0])
-    first = np.clip(np.array([coupled.sum(), mean, std]) / scale, low + 1e-6, high - 1e-6)
-    found = optimize.least_squares(curve, first, bounds=(low, high))
+    values = np.clip(np.array([coupled.sum(), mean, std]) / scale, low + 1e-6, high - 1e-6)
+    # To begin with, errors as if the pairs were spread evenly.
+    true = np.full(len(coupled), coupled.sum() / len(coupled))
+    for _ in range(_ROUNDS):
+        white = _white(covariance_of(true))
+        found = optimize.least_squares(
+            lambda item, white=white: white @ (coupled - curve(item)), values, bounds=(low, high)
+        )
+        values = np.clip(found.x, low + 1e-6, high - 1e-6)
+        true = curve(found.x)
     freedom = len(coupled) - 3
     misfit = 2 * float(found.cost)
     if not found.success or stats.chi2.sf(misfit, freedom) < _REJECT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,7 +104,7 @@ class CoupledDistance:
 
 def coupled_distance(
     scores: FloatArray,
-    covariance: FloatArray,
+    covariance_of: Callable[[FloatArray], FloatArray],
     edges_nm: FloatArray,
     level: float,
     extra: tuple[float, float],
@@ -114,8 +115,8 @@ def coupled_distance(
     ----------
     scores : ndarray, shape (n, m + 2)
         Of each point of `b`, as :func:`nanospine.statistics.soda_estimate.excess` gives them.
-    covariance : ndarray, shape (m, m)
-        Of the coupled pairs per ring.
+    covariance_of : callable
+        Gives the covariance of the coupled pairs per ring for true ones, a sample's included.
     edges_nm : ndarray, shape (m + 1,)
         Of the rings.
     level : float
@@ -127,11 +128,12 @@ def coupled_distance(
 
     reach = float(ndtri((1 + level) / 2))
     _, mean, std = three_numbers(scores)
-    fit = fit_distance(scores[:, :-2].sum(axis=0), covariance, edges_nm, (mean, std))
+    coupled = scores[:, :-2].sum(axis=0)
+    fit = fit_distance(coupled, covariance_of, edges_nm, (mean, std))
     if fit is None:
         errors, model, parameters = _errors_of_sums(scores), "sums", (float("nan"), float("nan"))
         if np.isfinite(mean) and not np.isfinite(std):
-            mean, std = ring_moments(scores[:, :-2].sum(axis=0), covariance, edges_nm)
+            mean, std = ring_moments(coupled, covariance_of(coupled), edges_nm)
             model = "rings"
     else:
         mean, std, errors = fit.mean_nm, fit.std_nm, fit.variance
