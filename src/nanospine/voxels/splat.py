@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import get_num_threads, njit
+from llvmlite import ir
+from numba import get_num_threads, njit, types
+from numba.extending import intrinsic
 
 __all__ = ["REACH", "count_points", "splat_gaussians"]
 
@@ -20,9 +22,9 @@ IntArray = npt.NDArray[np.int64]
 
 #: Standard deviations at which a Gaussian is cut; what lies beyond (4e-6) is given to the rest.
 REACH = 5.0
-_BLOCK = 32  # voxels; points of a block are drawn together, so that their voxels stay in the cache
+_BLOCK = 16  # voxels; points of a block are drawn together, so that their voxels stay in the cache
 _GROUP = 8  # floats
-_TABLE_STEP = 1.0 / 64.0
+_PER_SIGMA = 64.0  # entries of the table of the normal distribution
 _TABLE_END = 6.0
 
 
@@ -113,11 +115,14 @@ def _fair_edges(planes: IntArray, parts: int) -> IntArray:
 
 @cache
 def _table() -> FloatArray:
-    """Values of the normal distribution and its density times the step, shape (k, 2)."""
-    at = np.arange(-_TABLE_END, _TABLE_END + 2 * _TABLE_STEP, _TABLE_STEP)
-    values = [0.5 * (1.0 + erf(t / np.sqrt(2.0))) for t in at]
-    slopes = np.exp(-0.5 * at * at) / np.sqrt(2.0 * np.pi) * _TABLE_STEP
-    return np.ascontiguousarray(np.stack([values, slopes], axis=1))
+    """Cubics through the normal distribution and its density, shape (k, 4); 1e-10 off at most."""
+    at = np.arange(-_TABLE_END, _TABLE_END + 2 / _PER_SIGMA, 1 / _PER_SIGMA)
+    value = np.array([0.5 * (1.0 + erf(t / np.sqrt(2.0))) for t in at])
+    slope = np.exp(-0.5 * at * at) / np.sqrt(2.0 * np.pi) / _PER_SIGMA
+    rise, a, b = np.diff(value), slope[:-1], slope[1:]
+    return np.ascontiguousarray(
+        np.stack([value[:-1], a, 3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise], axis=1)
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -164,21 +169,11 @@ def _ordered(z, y, x, voxel, face, bz, by, bx, first, nz):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def _normal(t, table):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Distribution function of the normal law, by cubic Hermite interpolation (error 1e-9)."""
-    if t <= -_TABLE_END:
-        return 0.0
-    if t >= _TABLE_END:
-        return 1.0
-    s = (t + _TABLE_END) / _TABLE_STEP
+    """Distribution function of the normal law within the table."""
+    s = (t + _TABLE_END) * _PER_SIGMA
     i = int(s)
     f = s - i
-    g = 1.0 - f
-    a, b = table[i, 0], table[i + 1, 0]
-    return (
-        a * (1.0 + 2.0 * f) * g * g
-        + b * f * f * (3.0 - 2.0 * f)
-        + f * g * (table[i, 1] * g - table[i + 1, 1] * f)
-    )
+    return table[i, 0] + f * (table[i, 1] + f * (table[i, 2] + f * table[i, 3]))
 
 
 @njit(cache=True, nogil=True)
@@ -203,7 +198,35 @@ def _weights(position, sigma, weights, table):  # type: ignore[no-untyped-def]  
     return first, n
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@intrinsic
+def _add_vector(_typing, flat, at, row, m, weight):  # type: ignore[no-untyped-def]
+    """flat[at : at + 8] += weight * row[m : m + 8], in one go.
+
+    The compiler cannot know that the arrays do not overlap and, for rows this short, loses more
+    time in asking than in adding.
+    """
+    signature = types.void(flat, at, row, m, weight)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        vector = ir.VectorType(ir.FloatType(), _GROUP)
+        places = []
+        for k in (0, 2):
+            array = context.make_array(signature.args[k])(context, builder, args[k])
+            first = builder.gep(array.data, [args[k + 1]])
+            places.append(builder.bitcast(first, vector.as_pointer()))
+        held, add = (builder.load(place, align=4) for place in places)
+        factor = ir.Constant(vector, ir.Undefined)
+        for k in range(_GROUP):
+            lane = ir.Constant(ir.IntType(32), k)
+            factor = builder.insert_element(factor, args[4], lane)
+        product = builder.fmul(add, factor)
+        builder.store(builder.fadd(held, product), places[0], align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@njit(cache=True, nogil=True)
 def _splat(z, y, x, sigma, voxel, face, order, table, start, low, high, data):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Draw the points into the planes low to high of `data`."""
     widest = 0
@@ -211,6 +234,8 @@ def _splat(z, y, x, sigma, voxel, face, order, table, start, low, high, data):  
         for a in range(3):
             widest = max(widest, int(2 * REACH * sigma[i, a] / voxel[a]) + 3)
     wz, wy, wx = np.empty(widest), np.empty(widest), np.empty(widest)
+    upto = np.zeros(widest + 1)
+    flat = data.reshape(-1)
     row = np.empty(widest + _GROUP, np.float32)
     first, last = np.empty(widest, np.int64), np.empty(widest, np.int64)
     ny, nx = data.shape[1], data.shape[2]
@@ -241,26 +266,31 @@ def _splat(z, y, x, sigma, voxel, face, order, table, start, low, high, data):  
             in_row += wx[m]
         # Rows that lie beyond REACH are left out, and what they held (at most 6e-6) is given to
         # the others: the mass stays 1.
+        for j in range(cy):
+            upto[j + 1] = upto[j] + wy[j]
         kept = 0.0
         for k in range(cz):
             half = _half_width(z0 + start[0] + k - pz, sz, sy)
             first[k] = max(0, int(np.floor(py - half)) - y0 - start[1])
             last[k] = min(cy, int(np.floor(py + half)) + 1 - y0 - start[1])
-            in_plane = 0.0
-            for j in range(first[k], last[k]):
-                in_plane += wy[j]
-            kept += wz[k] * in_plane
+            kept += wz[k] * max(upto[last[k]] - upto[first[k]], 0.0)
         share = 1.0 / kept
         for k in range(max(0, low - z0), min(cz, high - z0)):
-            in_plane = 0.0
             here = np.float32(wz[k] * share)
-            for j in range(max(first[k], -y0), min(last[k], ny - y0)):
-                in_plane += wy[j]
+            j0, j1 = max(first[k], -y0), min(last[k], ny - y0)
+            if j1 <= j0:
+                continue
+            mass += wz[k] * share * (upto[j1] - upto[j0]) * in_row
+            at = ((z0 + k) * ny + y0 + j0) * nx + left
+            for j in range(j0, j1):
                 weight = here * np.float32(wy[j])
-                target = data[z0 + k, y0 + j, left : left + wide]
-                for m in range(wide):
-                    target[m] += weight * row[m]
-            mass += wz[k] * share * in_plane * in_row
+                if wide % _GROUP == 0:
+                    for m in range(0, wide, _GROUP):
+                        _add_vector(flat, at + m, row, m, weight)
+                else:
+                    for m in range(wide):
+                        flat[at + m] += weight * row[m]
+                at += nx
     return mass
 
 
