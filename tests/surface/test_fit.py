@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
+from nanospine.surface.fit import fit_to_membrane, smooth, subdivide, untangled
+from nanospine.surface.intersections import self_intersections
 
 
 @pytest.fixture
@@ -119,3 +120,21 @@ def test_the_deviation_is_what_it_says(noise, n):
     )  # fmt: skip
     score = (np.linalg.norm(vertices, axis=1) - 300) / std
     assert 0.6 < np.sqrt((score**2).mean()) < 1.5
+
+
+def test_a_few_cuts_are_smoothed_away_and_many_are_left():
+    ball = trimesh.creation.icosphere(5, radius=100)
+    vertices = np.asarray(ball.vertices).copy()
+    vertices[100] *= -1.01  # one vertex through the other side
+    torn = trimesh.Trimesh(vertices, ball.faces, process=False)
+    assert len(self_intersections(torn)) > 0
+    mended = untangled(torn)
+    assert len(self_intersections(mended)) == 0
+    assert mended.is_volume
+    assert mended.volume == pytest.approx(ball.volume, rel=1e-3)
+    assert (mended.vertices != vertices).any(axis=1).sum() < 200
+    rng = np.random.default_rng(0)
+    crumpled = trimesh.Trimesh(
+        ball.vertices + rng.normal(0, 5, ball.vertices.shape), ball.faces, process=False
+    )
+    assert (untangled(crumpled).vertices == crumpled.vertices).all()

@@ -28,7 +28,7 @@ from nanospine.surface.envelope_input import (
     precisions,
 )
 from nanospine.surface.filling import fit_to_filling
-from nanospine.surface.fit import fit_to_membrane, smooth, subdivide
+from nanospine.surface.fit import fit_to_membrane, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.outline import outline
@@ -266,7 +266,7 @@ def envelope(
             method, points, vertices, faces, used, "filled" if note else label, noise,
             0.0 if components == "all" else min_component_fraction, notes,
         )  # fmt: skip
-    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    mesh = untangled(trimesh.Trimesh(vertices, faces, process=False))
     if len(std) != len(vertices):
         std = np.full(len(vertices), np.nan)
     cuts = self_intersections(mesh)

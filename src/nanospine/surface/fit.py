@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import trimesh
 from scipy import sparse
 
 from nanospine.surface.curvature import bending, face_normals, face_pairs
 from nanospine.surface.feet import Feet, unit_normals
+from nanospine.surface.intersections import self_intersections
 from nanospine.surface.offset import smooth_offset, solve
 
 __all__ = ["fit_to_membrane", "laplacian", "smooth", "subdivide"]
@@ -25,6 +27,9 @@ _MOST_SHIFT = 0.5
 # Rounds of the fit and its triangles narrow the patch that an offset is averaged over: how much
 # larger real deviations are (measured on planted spines, 2-25 nm and 5,000 to 50,000 points).
 OVER_PATCH = 2.3
+# Self-intersections, over faces, that are few enough to be smoothed away one by one; attempts.
+_FEW_CUTS = 1e-3
+_UNTANGLE_ROUNDS = 6
 # Least averaging length over the noise.
 _OVER_NOISE = 1.5
 
@@ -54,6 +59,29 @@ def smooth(vertices: FloatArray, faces: IntArray, sweeps: int) -> FloatArray:
     normals, areas, _ = unit_normals(moved, faces)
     change = _volume(vertices, faces) - _volume(moved, faces)
     return np.asarray(moved + normals * (change / areas.sum()))
+
+
+def untangled(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Smooth the few places where a surface cuts itself; those that are many are left.
+
+    The vertices of the faces that cut and their neighbours move to the middle of their own
+    neighbours, until nothing cuts or it does not help.
+    """
+    moved, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces)
+    mean = None
+    found, least = mesh, np.inf
+    for _ in range(_UNTANGLE_ROUNDS):
+        cuts = self_intersections(trimesh.Trimesh(moved, faces, process=False))
+        if len(cuts) < least:
+            found, least = trimesh.Trimesh(moved, faces, process=False), len(cuts)
+        if len(cuts) == 0 or len(cuts) > _FEW_CUTS * len(faces):
+            break
+        mean = _mean_of_neighbours(len(moved), faces) if mean is None else mean
+        chosen = np.zeros(len(moved))
+        chosen[faces[cuts.ravel()]] = 1.0
+        chosen = (chosen + mean @ chosen) > 0
+        moved = np.where(chosen[:, None], mean @ moved, moved)
+    return found
 
 
 def subdivide(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]:
