@@ -206,3 +206,16 @@ def test_an_input_that_changes_while_it_is_read_is_no_result(
     assert outcome.status == "failed"
     assert "changed while it was worked on" in outcome.reason
     assert not task.folder.exists()
+
+
+def test_a_failure_near_the_memory_budget_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="budgets are of Linux")
+    (tmp_path / "a.csv").write_text("no table")
+    asked = config(tmp_path, files=["a.csv"])
+    task = make_task(find_samples(asked)[0], asked.run, tmp_path / "out")
+    assert "memory_gb" not in run_task(task).reason
+    monkeypatch.setattr("nanospine.batch.task._status", lambda name: "900000")
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (10**9, -1))
+    assert "had 0.92 of the 1.00 GB that it may take" in run_task(task).reason

@@ -163,6 +163,8 @@ def run_task(task: Task) -> Outcome:
         kind, trace = type(error).__name__, traceback.format_exc()
         text = " ".join(str(error).split())[:300]
         reason = f"{kind}: {text} This is a fault of nanospine; the ledger holds the traceback."
+    if reason and kind != "MemoryError":
+        reason += _budget_hint()
     return Outcome(
         task.sample.name,
         status,
@@ -220,6 +222,30 @@ def _beside(path: Path) -> list[Path]:
     return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
+def _budget_hint() -> str:
+    """Say when the process is near its limit: libraries then blame the file, or a thread."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        used = 1024 * int(_status("VmData"))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return ""
+    if limit in (-1, resource.RLIM_INFINITY) or used < 0.7 * limit:
+        return ""
+    return (
+        f" The process had {used / 1e9:.2f} of the {limit / 1e9:.2f} GB that it may take, so this "
+        "may well be a lack of memory: raise [batch] memory_gb."
+    )
+
+
+def _status(name: str) -> str:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return line.split()[1]
+    raise ValueError(name)
+
+
 def _reset_peak_memory() -> None:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
@@ -227,7 +253,5 @@ def _reset_peak_memory() -> None:
 
 def _peak_memory_mb() -> float:
     with suppress(OSError, ValueError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
+        return int(_status("VmHWM")) / 1024
     return float("nan")
