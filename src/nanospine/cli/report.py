@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,11 @@ from nanospine.cli.console import emit_json, progress_bar, say
 from nanospine.cli.options import JsonOption
 from nanospine.core.errors import SchemaError
 
-__all__ = ["report"]
+if TYPE_CHECKING:
+    from nanospine.config import RunConfig
+    from nanospine.pipeline import Analysis
+
+__all__ = ["analysed_again", "report"]
 
 _TABLES = (".csv", ".parquet")
 
@@ -91,16 +95,11 @@ def _content(folder: Path) -> tuple[dict[str, Any], str]:
 
 def _again(folder: Path) -> tuple[dict[str, Any], str]:
     """Analyse the localizations of a run again, which are filtered already."""
-    from nanospine.config import RunConfig
-    from nanospine.io.registry import read
     from nanospine.output.report.content import content_of
     from nanospine.output.report.pictures import overview_picture, spine_pictures
-    from nanospine.pipeline import analyse
 
     stored = jsonlib.loads((folder / "run.json").read_text(encoding="utf-8"))
-    config = RunConfig.from_dict({**stored["config"], "filter": [], "step": []})
-    with progress_bar() as progress:
-        found = analyse(read(folder / "localizations.parquet"), config, progress=progress)
+    config, found = analysed_again(folder)
     result: Any = SimpleNamespace(
         config=config,
         input_sha256=stored["input"]["sha256"],
@@ -115,3 +114,15 @@ def _again(folder: Path) -> tuple[dict[str, Any], str]:
     content = content_of(result)
     content["pictures"] = spine_pictures(found.spines)
     return content, overview_picture(found.spines)
+
+
+def analysed_again(folder: Path) -> tuple[RunConfig, Analysis]:
+    """Analyse what a run kept with its own settings: channel, label, alpha, precision."""
+    from nanospine.config import RunConfig
+    from nanospine.io.registry import read
+    from nanospine.pipeline import analyse
+
+    stored = jsonlib.loads((folder / "run.json").read_text(encoding="utf-8"))
+    config = RunConfig.from_dict({**stored["config"], "filter": [], "step": []})
+    with progress_bar() as progress:
+        return config, analyse(read(folder / "localizations.parquet"), config, progress=progress)

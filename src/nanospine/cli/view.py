@@ -97,6 +97,14 @@ def view(
         return
     from nanospine.io.registry import read
 
+    if (file / "run.json").is_file() and show is Show.spines:
+        from nanospine.cli.report import analysed_again
+
+        found = analysed_again(file)[1]
+        locs = found.localizations if colour_by is not None else None
+        _draw(found.spines, locs, png, camera, colour_by, width, height, dark)
+        say(f"picture written to {png}")
+        return
     run = file if (file / "run.json").is_file() else None
     options = given(format=format, pixel_size_nm=pixel_size_nm, units=units, z_scale=z_scale)
     locs = read(run / "localizations.parquet" if run else file, **options)

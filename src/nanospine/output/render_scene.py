@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -274,11 +274,23 @@ def marked(
         by_type = scene.colours.title == "spine type" and handles
         handles += [] if by_type else show_colours(figure, scene.colours, pen)
     if handles:
-        axes.legend(handles=handles, loc="upper left", fontsize=0.9 * size, labelcolor=pen.ink,
+        corner = _emptiest(picture.image)
+        axes.legend(handles=handles, loc=corner, fontsize=0.9 * size, labelcolor=pen.ink,
                     facecolor=pen.paper, framealpha=0.7, edgecolor="none")  # fmt: skip
     axes.set_xlim(0, camera.width)
     axes.set_ylim(camera.height, 0)
     return figure
+
+
+def _emptiest(image: npt.NDArray[np.float32]) -> Literal["upper left", "upper right"]:
+    """The corner for the legend: the upper left where it is free, else the upper right.
+
+    The scale bars are below.
+    """
+    height, width = image.shape[:2]
+    upper = np.abs(image[: height // 3] - image[0, 0]).max(axis=2) > 0.05
+    left, right = upper[:, : width // 5].mean(), upper[:, -(width // 5) :].mean()
+    return "upper right" if right < 0.5 * left else "upper left"
 
 
 def finished(figure: Figure, path: str | os.PathLike[str] | None) -> npt.NDArray[np.uint8]:
