@@ -130,7 +130,12 @@ def _count(z, y, x, voxel, origin, start, low, high, data):  # type: ignore[no-u
     """Count points of the planes low to high of `data`."""
     ny, nx = data.shape[1], data.shape[2]
     inside = 0
+    # A voxel more on either side: who lies beyond needs no division.
+    least = origin[0] + (start[0] + low - 1.5) * voxel[0]
+    most = origin[0] + (start[0] + high + 0.5) * voxel[0]
     for i in range(len(z)):
+        if z[i] < least or z[i] > most:
+            continue
         # As VoxelGrid.values_at does it, to the last bit; shifts are by integers, so tiles agree.
         k = int(np.floor((z[i] - origin[0]) / voxel[0] + 0.5)) - start[0]
         if k < low or k >= high:
