@@ -175,6 +175,20 @@ def test_without_precision_no_neck_is_invented():
     assert given.table["neck_diameter_nm"][0] == pytest.approx(truth, rel=0.2)
 
 
+def test_localizations_without_a_molecule_are_not_one_molecule():
+    shape = ns.simulate.spine("mushroom", seed=2, voxel_nm=30)
+    locs = ns.simulate.localize(shape, density_per_um2=600, seed=1)
+    table = locs.to_frame()
+    table["molecule"] = np.nan
+    unknown = locs.replace(table=table, operation="test")
+    without = locs.replace(table=table.drop(columns="molecule"), operation="test")
+    surface = ns.envelope(locs)
+    a, b = (
+        ns.find_spines(surface, item).table["neck_diameter_nm"][0] for item in (unknown, without)
+    )
+    assert a == pytest.approx(b, rel=0.05)
+
+
 @pytest.mark.parametrize("options", [{"min_length_nm": 0}, {"base_nm": -5}])
 def test_lengths_must_be_positive(options):
     with pytest.raises(GeometryError, match="positive length"):

@@ -263,7 +263,8 @@ def _points_of(
     molecule = None
     for name in ("molecule", "trace"):
         if name in locs.table:
-            molecule = locs.table[name].to_numpy()[mine].astype(np.int64)
+            # Localizations without a number (another channel's) are molecules of their own.
+            molecule = locs.table[name].fillna(-1).to_numpy()[mine].astype(np.int64)
             break
     return SpinePoints(locs.xyz_nm[mine], None if precision is None else precision[mine], molecule)
 
