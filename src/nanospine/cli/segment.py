@@ -6,7 +6,6 @@ import json as json_text
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from nanospine.cli.console import emit_json, emit_pairs, records, say
@@ -47,6 +46,8 @@ def segment(
     json: JsonOption = False,
 ) -> None:
     """Segment a volume into labels and write them; labels of localizations too, if asked."""
+    import numpy as np
+
     from nanospine.cli.options import one_or_three
     from nanospine.voxels.segment import segment as run
     from nanospine.voxels.volume_files import read_volume, write_volume

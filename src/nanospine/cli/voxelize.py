@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from nanospine.cli.console import emit_json, emit_pairs, say
@@ -80,6 +79,8 @@ def voxelize(
     """Make voxels of localizations or of their envelope, with a sidecar that knows their place."""
     if (voxel_nm is None) == (preset is None):
         raise typer.BadParameter("give --voxel-nm or --preset, one of the two")
+    import numpy as np
+
     from nanospine.io.registry import read
     from nanospine.pipeline import require_points
     from nanospine.voxels.volume_files import write_volume
