@@ -8,7 +8,7 @@ import trimesh
 
 from nanospine.core.triangles import TriangleTree
 from nanospine.surface.feet import Feet, unit_normals
-from nanospine.surface.fit import _laplacian
+from nanospine.surface.fit import laplacian
 from nanospine.surface.offset import smooth_offset
 
 
@@ -78,8 +78,8 @@ def test_the_offset_solves_the_normal_equations(ball, steps, monkeypatch):
     feet = Feet.over(points, vertices, faces)
     feet.find(vertices)
     near = np.abs(feet.signed_nm) < 25
-    penalty = 3.0 * _laplacian(len(vertices), faces)
-    found = smooth_offset(feet, near, penalty)
+    penalty = 3.0 * laplacian(len(vertices), faces)
+    found = smooth_offset(feet, near, near.astype(np.float64), penalty)
     basis = np.zeros((near.sum(), len(vertices)))
     corners = feet.faces[feet.face[near]]
     np.put_along_axis(basis, corners, feet.weights[near], axis=1)
