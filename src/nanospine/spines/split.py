@@ -193,18 +193,20 @@ def _foot_nm(lobe: Protrusion, area: FloatArray) -> float:
 
 def _continues(lobe: Protrusion, xyz: FloatArray, axes: tuple[ShaftAxis, ...]) -> bool:
     """Tell a spine from the thinner process in which a shaft goes on beyond its end."""
-    base = xyz[lobe.vertices[lobe.distance_nm <= 80.0]].mean(axis=0)
-    further = xyz[lobe.vertices[(lobe.distance_nm > 80.0) & (lobe.distance_nm <= 500.0)]]
+    # A lobe may begin where it parted from another one, above the rim.
+    way = lobe.distance_nm - lobe.distance_nm.min()
+    base = xyz[lobe.vertices[way <= 80.0]].mean(axis=0)
+    further = xyz[lobe.vertices[(way > 80.0) & (way <= 500.0)]]
     if len(further) == 0:
         return False
     for axis in axes:
-        for end, way in ((0, -axis.tangent[0]), (-1, axis.tangent[-1])):
+        for end, onward in ((0, -axis.tangent[0]), (-1, axis.tangent[-1])):
             offset = base - axis.points_nm[end]
             radius = max(float(axis.mean_radius_nm[end]), float(np.median(axis.mean_radius_nm)))
             within = np.linalg.norm(offset) < 2.0 * radius
             lead = further.mean(axis=0) - base
             lead = lead / max(float(np.linalg.norm(lead)), 1e-9)
-            if within and lead @ way > _STRAIGHT_ON and offset @ way > 0:
+            if within and lead @ onward > _STRAIGHT_ON and offset @ onward > 0:
                 return True
     return False
 
