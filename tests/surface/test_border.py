@@ -89,3 +89,13 @@ def test_a_filled_label_needs_no_lids_and_says_what_it_does_not_resolve():
     assert wrapped.n_components == 2
     assert any("is not resolved" in note for note in wrapped.notes)
     assert not any("lid" in note for note in wrapped.notes)
+
+
+def test_background_near_a_face_is_no_ring() -> None:
+    # an outline could be drawn of it, and its lid swallowed the dendrite
+    shape = ns.simulate.spine("mushroom", seed=2, voxel_nm=30)
+    locs = ns.simulate.localize(shape, density_per_um2=600, seed=1)
+    assert not locs.region.assumed
+    found = ns.envelope(locs)
+    assert not any("border" in note for note in found.notes)
+    assert found.volume_nm3 == pytest.approx(shape.mesh.volume, rel=0.02)

@@ -29,6 +29,9 @@ _LEAST = 30
 # A ring is hollow with less than this share of the localizations expected deep inside if they
 # filled it, of which at least so many must be expected.
 _HOLLOW, _LEAST_DEEP = 0.35, 10.0
+# A membrane that crosses the slab leaves its localizations all along the ring: scattered background
+# of which an outline can be drawn leaves far fewer.
+_LEAST_ALONG = 0.4
 # Rings below this share of the largest one's area are background.
 _LEAST_SHARE = 0.05
 
@@ -91,7 +94,7 @@ def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
         others = [k for k in range(3) if k != axis]
         for plane in (float(box.low_nm[axis]), float(box.high_nm[axis])):
             ring = points[np.abs(points[:, axis] - plane) < _SLAB * typical][:, others]
-            for body in _rings(ring):
+            for body in _rings(ring, typical):
                 flat = _filled(body.buffer(-_WITHIN * typical), _SPACING * typical)
                 if len(flat):
                     found.append(np.insert(flat, axis, plane, axis=1))
@@ -99,8 +102,8 @@ def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
     return np.concatenate(found), count
 
 
-def _rings(flat: FloatArray) -> list[Any]:
-    """Polygons around the rings of points in a plane."""
+def _rings(flat: FloatArray, typical: float) -> list[Any]:
+    """Polygons around the rings of points in a plane, `typical` apart on the membrane."""
     if len(flat) < _LEAST:
         return []
     try:
@@ -110,7 +113,7 @@ def _rings(flat: FloatArray) -> list[Any]:
     if any("hollow" in note for note in found.notes):
         return []
     bodies = shapely.get_parts(found.polygon)
-    return [item for item in bodies if _is_hollow(item, flat)]
+    return [item for item in bodies if _is_hollow(item, flat) and _is_lined(item, flat, typical)]
 
 
 def _is_hollow(body: Any, flat: FloatArray) -> bool:
@@ -122,6 +125,13 @@ def _is_hollow(body: Any, flat: FloatArray) -> bool:
     deep = inside & (depth > 0.4 * size)
     expected = inside.sum() * inner.area / body.area
     return bool(expected >= _LEAST_DEEP and deep.sum() < _HOLLOW * expected)
+
+
+def _is_lined(body: Any, flat: FloatArray, typical: float) -> bool:
+    """Tell whether as many points lie along a polygon as on a membrane across the slab."""
+    near = shapely.distance(shapely.points(flat), body.exterior) < _SLAB * typical
+    expected = body.length * _SLAB * typical * _SIXTH / (np.pi * typical**2)
+    return bool(near.sum() >= _LEAST_ALONG * expected)
 
 
 def _filled(body: Any, spacing: float) -> FloatArray:
