@@ -42,6 +42,17 @@ def test_every_type_is_right(said: Any) -> None:
     assert table["type"].tolist() == table["planted_type"].tolist()
 
 
+def test_the_planted_coupling_is_found_and_shown(said: Any, out: Path) -> None:
+    share, distance = pd.read_csv(out / "coupling.csv").to_dict("records")
+    assert share["low"] <= share["planted"] <= share["high"]
+    assert distance["measured"] == pytest.approx(distance["planted"], rel=0.1)
+    rings = pd.read_csv(out / "statistics" / "soda.csv")
+    assert rings["low_nm"].is_monotonic_increasing
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "cross L" in page
+    assert "significant rings" in page
+
+
 def test_neck_diameters_are_within_15_percent(said: Any) -> None:
     table = pd.DataFrame(said["spines"])
     ratio = table["neck_diameter_nm"] / table["planted_neck_diameter_nm"]

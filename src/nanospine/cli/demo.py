@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
     from nanospine.core.progress import Progress
     from nanospine.pipeline import RunResult
+    from nanospine.simulate.synapses import SynapseTruth
 
 __all__ = ["compare", "demo", "run_demo"]
 
@@ -46,6 +47,8 @@ def demo(
         emit_json(result.to_dict() | {"folder": str(result.folder), "spines": records(table)})
         return
     _show(table)
+    for name, planted, measured in coupling_of(result.folder):
+        say(f"{name}: planted {planted}, measured {measured}")
     for note in result.notes:
         say(f"note: {note}")
     say(f"results in {result.folder}: open report.html; truth.csv holds what was planted")
@@ -61,6 +64,7 @@ def run_demo(
     (RunResult, pandas.DataFrame)
         The results in `out`, and the planted spines.
     """
+    from nanospine.cli.demo_statistics import couple_channels
     from nanospine.config import RunConfig
     from nanospine.core.folders import check_target
     from nanospine.core.progress import report
@@ -69,7 +73,7 @@ def run_demo(
 
     check_target(out, overwrite=overwrite)
     report(progress, "simulating", 0.0)
-    localizations, truth = _simulate()
+    localizations, truth, pairs = _simulate()
     with tempfile.TemporaryDirectory(prefix="nanospine-demo-") as name:
         place = Path(name)
         write(localizations, place / _INPUT)
@@ -85,11 +89,27 @@ def run_demo(
         def add_input(folder: Path) -> None:
             shutil.copyfile(place / _INPUT, folder / _INPUT)
             truth.to_csv(folder / _TRUTH, index=False, lineterminator="\n")
+            report(progress, "coupling the synaptic channels", 0.0)
+            couple_channels(folder, localizations, pairs.coupled_fraction, pairs.distance_nm)
+            report(progress, "coupling the synaptic channels", 1.0)
 
         return run(config, progress=progress, also_write=add_input), truth
 
 
-def _simulate() -> tuple[Localizations, pd.DataFrame]:
+def coupling_of(folder: Path) -> list[tuple[str, str, str]]:
+    """Read what was planted and measured of the two synaptic channels."""
+    import pandas as pd
+
+    lines = []
+    for row in pd.read_csv(folder / "coupling.csv").to_dict("records"):
+        measured = f"{row['measured']:.3g}"
+        if np.isfinite(row["low"]):
+            measured += f" ({row['low']:.3g} to {row['high']:.3g})"
+        lines.append((str(row["what"]), f"{row['planted']:.3g}", measured))
+    return lines
+
+
+def _simulate() -> tuple[Localizations, pd.DataFrame, SynapseTruth]:
     """Simulate a dendrite with a labelled membrane, and two synaptic channels beside it."""
     import pandas as pd
 
@@ -108,7 +128,7 @@ def _simulate() -> tuple[Localizations, pd.DataFrame]:
         ignore_index=True,
     )
     merged = Localizations(table, membrane.region, (*membrane.history, *molecules.history))
-    return merged, shape.truth.spines
+    return merged, shape.truth.spines, molecules.truth
 
 
 def compare(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
