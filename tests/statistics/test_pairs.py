@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,6 +32,7 @@ def patterns(draw, least=1):
 
 
 @given(patterns(), RADII)
+@example(np.array([[0.0, 0.0], [0.0, 2.2e-313]]), np.array([1.0]))
 @settings(max_examples=150)
 def test_pairs_of_one_pattern(points, radii):
     assert pair_counts(points, radii).tolist() == _slow.pair_counts(points, radii).tolist()

@@ -19,6 +19,7 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_LEAST_EXTENT = 1e-200
 # Cells per largest radius. Finer cells follow the ball more closely but make shorter runs.
 _DIVISIONS = {2: 3, 3: 2}
 # Radius of a ball over its bounding cells is compared with this slack: a point may be sorted into
@@ -125,6 +126,8 @@ def sorted_into_cells(
     else:
         low, high = box
     extent = np.maximum(high - low, 0.0)
+    # One over a side that is all but zero is no number; one cell does there.
+    extent[extent < _LEAST_EXTENT] = 0.0
     shape = _grid(extent, radius, sum(map(len, patterns)), dimension)
     side = np.where(extent > 0, extent / shape, 1.0)
     half = half and other is None
