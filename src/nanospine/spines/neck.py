@@ -218,14 +218,14 @@ def _near(across: Across, molecules: Molecules, filled: bool) -> tuple[TubePoint
 
 
 def _fit(points: TubePoints, reach: FloatArray, span: tuple[float, float], filled: bool) -> Tube:
-    """Fit the whole spine; when points are sharp, first as if they were not.
+    """Fit the whole spine; when points of a membrane are sharp, first as if they were not.
 
     A sharp ring is not felt from where the first guess is: the fit would take its points for
-    background and settle beside it.
+    background and settle beside it. A disc is felt from anywhere.
     """
     radius, centre = reach[:, 1], np.zeros((len(points), 2))
     sharp = points.covariance[:, [0, 2]].max(axis=1) < _SOFT_NM**2
-    if sharp.mean() > 0.5:
+    if not filled and sharp.mean() > 0.5:
         blurred = points.covariance + np.array([_SOFT_NM**2, 0.0, _SOFT_NM**2])
         first = fit_tube(
             replace(points, covariance=blurred), *span, radius, centre, reach[:, 0], filled=filled
