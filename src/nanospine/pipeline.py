@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from nanospine.config import RunConfig
 from nanospine.core.errors import GeometryError, TooFewPointsError, WriteError
-from nanospine.core.files import sha256_of
+from nanospine.core.files import input_sha256_of
 from nanospine.core.folders import atomic_folder, check_target
 from nanospine.core.history import HistoryEntry, plain
 from nanospine.core.localizations import Localizations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from nanospine.spines.model import Spines
     from nanospine.surface.envelope import Envelope
 
-__all__ = ["Analysis", "RunResult", "analyse", "input_sha256_of", "require_points", "run"]
+__all__ = ["Analysis", "RunResult", "analyse", "require_points", "run"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-image", "numba", "shapely")
 
@@ -391,17 +390,6 @@ def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[name] = time.perf_counter() - start
-
-
-def input_sha256_of(path: Path) -> str:
-    """Give the SHA-256 of a file; of a folder, that of the names and sums of its files."""
-    if path.is_file():
-        return sha256_of(path)
-    digest = hashlib.sha256()
-    for item in sorted(path.rglob("*")):
-        if item.is_file():
-            digest.update(f"{item.relative_to(path).as_posix()} {sha256_of(item)}\n".encode())
-    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -22,7 +22,7 @@ from typing import Any
 from nanospine.batch.samples import Sample, shown_name
 from nanospine.config import RunConfig
 from nanospine.core.errors import NanospineError, ReadError
-from nanospine.core.files import sha256_of
+from nanospine.core.files import input_sha256_of, sha256_of
 from nanospine.version import __version__
 
 __all__ = ["STAMP", "Outcome", "Task", "input_sum", "is_done", "make_task", "run_task"]
@@ -118,8 +118,6 @@ def input_sum(path: Path) -> str:
     ReadError
         When it is missing or must not be read.
     """
-    from nanospine.pipeline import input_sha256_of
-
     if not path.exists():
         raise ReadError(f"{shown_name(path)}: does not exist.")
     try:

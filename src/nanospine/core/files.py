@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nanospine.core.errors import WriteError
 
-__all__ = ["atomic_path", "sha256_of"]
+__all__ = ["atomic_path", "input_sha256_of", "sha256_of"]
 
 _BLOCK_BYTES = 1 << 20
 
@@ -62,4 +62,15 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def input_sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file; of a folder, that of the names and sums of its files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for item in sorted(path.rglob("*")):
+        if item.is_file():
+            digest.update(f"{item.relative_to(path).as_posix()} {sha256_of(item)}\n".encode())
     return digest.hexdigest()
