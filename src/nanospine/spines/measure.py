@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from nanospine.spines.classes import classify
 from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
 from nanospine.spines.levels import bridged, part_of, slice_levels, surface_centreline_nm
+from nanospine.spines.metrics import closed_volume_nm3
 from nanospine.spines.model import Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
 from nanospine.spines.shaft import ShaftAxis
@@ -74,7 +75,7 @@ def measure_spine(
         points = _nearest_to(points, np.asarray(mesh.vertices)[protrusion.vertices], way)
     neck, head, notes = _neck_and_head(main, centreline, points, options)
     others = [
-        _closed_volume_nm3(_faces_of(mesh, protrusion.vertices[lobe]))
+        closed_volume_nm3(_faces_of(mesh, protrusion.vertices[lobe]))
         for lobe in protrusion.heads[1:]
     ]
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
@@ -137,17 +138,6 @@ def _nearest_to(
         None if points.precision_nm is None else points.precision_nm[kept],
         None if points.molecule is None else points.molecule[kept],
     )
-
-
-def _closed_volume_nm3(part: trimesh.Trimesh) -> float:
-    """Volume of an open piece of surface, closed by a fan from the middle of its rim."""
-    edges = np.sort(part.edges, axis=1)
-    unique, count = np.unique(edges, axis=0, return_counts=True)
-    rim = np.unique(unique[count == 1])
-    vertices = np.asarray(part.vertices)
-    middle = vertices[rim].mean(axis=0) if len(rim) else vertices.mean(axis=0)
-    a, b, c = np.moveaxis(np.asarray(part.triangles) - middle, 1, 0)
-    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
 
 def _centreline(

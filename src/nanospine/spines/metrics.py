@@ -14,7 +14,8 @@ from nanospine.spines.centreline import arc_length_nm
 from nanospine.spines.model import Shaft, Spine, Spines
 
 __all__ = [
-    "chord_lengths_nm", "neck_resistance_mohm", "rim_edges", "spine_metrics", "surface_metrics",
+    "chord_lengths_nm", "closed_volume_nm3", "neck_resistance_mohm", "rim_edges", "spine_metrics",
+    "surface_metrics",
 ]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -138,7 +139,7 @@ def surface_metrics(part: trimesh.Trimesh) -> dict[str, float]:
     """Metrics of an open piece of surface whose rim is the junction with the shaft."""
     rim = rim_edges(part)
     vertices = np.asarray(part.vertices, dtype=np.float64)
-    middle = vertices[np.unique(rim)].mean(axis=0) if len(rim) else vertices.mean(axis=0)
+    middle = _middle_of_rim(vertices, rim)
     centre = np.asarray(part.triangles_center, dtype=np.float64) - middle
     weight = np.asarray(part.area_faces, dtype=np.float64)
     weight = weight / weight.sum()
@@ -147,8 +148,7 @@ def surface_metrics(part: trimesh.Trimesh) -> dict[str, float]:
     spread = np.sqrt(weight @ (distance - mean) ** 2 * len(distance) / max(len(distance) - 1, 1))
     axis = weight @ centre
     cosine = centre @ axis / np.maximum(distance * np.linalg.norm(axis), 1e-12)
-    a, b, c = np.moveaxis(np.asarray(part.triangles) - middle, 1, 0)
-    volume = float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+    volume = _volume_about(part, middle)
     fan = np.cross(vertices[rim[:, 0]] - middle, vertices[rim[:, 1]] - middle)
     cap = float(np.linalg.norm(fan.sum(axis=0)) / 2) if len(rim) else 0.0
     far = np.sort(distance)[-max(int(_FARTHEST * len(distance)), 1) :]
@@ -169,6 +169,21 @@ def surface_metrics(part: trimesh.Trimesh) -> dict[str, float]:
         "length_area_ratio_per_nm": length / area,
         "elongation": float(np.sqrt(moments[2] / max(moments[1], 1e-12))),
     }
+
+
+def closed_volume_nm3(part: trimesh.Trimesh) -> float:
+    """Volume of an open piece of surface, closed by a fan from the middle of its rim."""
+    return _volume_about(part, _middle_of_rim(np.asarray(part.vertices), rim_edges(part)))
+
+
+def _middle_of_rim(vertices: FloatArray, rim: npt.NDArray[np.int64]) -> FloatArray:
+    """Mean of the vertices of the rim; of all vertices where the surface is closed."""
+    return np.asarray((vertices[np.unique(rim)] if len(rim) else vertices).mean(axis=0))
+
+
+def _volume_about(part: trimesh.Trimesh, middle: FloatArray) -> float:
+    a, b, c = np.moveaxis(np.asarray(part.triangles) - middle, 1, 0)
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
 
 def rim_edges(part: trimesh.Trimesh) -> npt.NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from nanospine.core.files import atomic_path
 from nanospine.voxels.deep_adapters import need
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.panoptic import convert_labels, from_classes
+from nanospine.voxels.sidecar import read_sidecar, sidecar_path, write_sidecar
 
 __all__ = ["nnunet_segment", "read_case", "write_case"]
 
@@ -68,14 +68,7 @@ def write_case(grid: VoxelGrid, folder: str | Path, case: str = "dendrite") -> P
             metadata={"axes": "ZYX", "spacing": um[0], "unit": "um"},
         )
     _write_json(out / f"{case}.json", {"spacing": um})
-    sidecar = {
-        "shape": list(grid.shape),
-        "voxel_nm": grid.voxel_nm.tolist(),
-        "origin_nm": grid.origin_nm.tolist(),
-        "axes": "zyx",
-        "sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
-    }
-    _write_json(out / f"{case}.nanospine.json", sidecar)
+    write_sidecar(out / case, data, grid)
     return image
 
 
@@ -117,17 +110,15 @@ def read_case(
     GeometryError
         When the labels do not have the shape of what was written.
     """
-    geometry = _geometry(Path(sidecar), case)
+    known = Path(sidecar)
+    written = read_sidecar(sidecar_path(known / case) if known.is_dir() else known)
     place = next((p for s in _SUFFIXES if (p := Path(folder) / f"{case}{s}").is_file()), None)
     if place is None:
         names = ", ".join(f"{case}{suffix}" for suffix in _SUFFIXES)
         raise ReadError(f"{folder}: one of {names} was expected.")
     data = _read(place)
-    if data.shape != geometry.shape:
-        raise GeometryError(
-            f"{place.name}: labels of shape {geometry.shape} (z, y, x) were expected, as the image "
-            f"was written, found {data.shape}; the tool has cropped, resampled or turned it."
-        )
+    written.check_shape(data.shape, place.name)
+    geometry = VoxelGrid(np.zeros(written.shape, np.int32), written.voxel_nm, written.origin_nm)
     if classes is None:
         from nanospine.voxels.segment import segment
 
@@ -217,20 +208,6 @@ def _storable(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _geometry(sidecar: Path, case: str) -> VoxelGrid:
-    path = sidecar / f"{case}.nanospine.json" if sidecar.is_dir() else sidecar
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        shape = tuple(int(n) for n in held["shape"])
-        return VoxelGrid(
-            np.zeros(shape, dtype=np.int32), np.array(held["voxel_nm"]), np.array(held["origin_nm"])
-        )
-    except OSError as error:
-        raise ReadError(f"{path}: cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReadError(f"{path.name}: is not a sidecar that write_case wrote.") from error
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
