@@ -119,16 +119,7 @@ def _tables(scaled, place, bins, drift, first, second, group, h, n_tables):
     left = np.empty(d)
     for p in range(first.size):
         i, j = first[p], second[p]
-        square = 0.0
-        for k in range(d):
-            left[k] = (
-                scaled[i, k]
-                - scaled[j, k]
-                - _value(drift, k, place[i])
-                + _value(drift, k, place[j])
-            )
-            square += left[k] * left[k]
-        w = np.exp(-square / (2 * h * h))
+        w = _overlap(scaled, place, drift, i, j, h, left)
         a, b, t = bins[i], bins[j], group[p] % n_tables
         weight[t, a, b] += w
         for k in range(d):
@@ -284,6 +275,18 @@ def _spread(
 
 
 @njit(cache=True)
+def _overlap(scaled, place, drift, i, j, h, left):
+    """Weight of a pair; `left` gets the difference that the drift leaves."""
+    square = 0.0
+    for k in range(left.size):
+        left[k] = (
+            scaled[i, k] - scaled[j, k] - _value(drift, k, place[i]) + _value(drift, k, place[j])
+        )
+        square += left[k] * left[k]
+    return np.exp(-square / (2 * h * h))
+
+
+@njit(cache=True)
 def _pulls(scaled, place, bins, drift, first, second, group, h, n_groups):
     """Gradient of each group of places, shape (groups, bins, d)."""
     n_bins, d = drift.shape
@@ -291,16 +294,7 @@ def _pulls(scaled, place, bins, drift, first, second, group, h, n_groups):
     left = np.empty(d)
     for p in range(first.size):
         i, j = first[p], second[p]
-        square = 0.0
-        for k in range(d):
-            left[k] = (
-                scaled[i, k]
-                - scaled[j, k]
-                - _value(drift, k, place[i])
-                + _value(drift, k, place[j])
-            )
-            square += left[k] * left[k]
-        w = np.exp(-square / (2 * h * h))
+        w = _overlap(scaled, place, drift, i, j, h, left)
         for k in range(d):
             result[group[p], bins[i], k] += w * left[k]
             result[group[p], bins[j], k] -= w * left[k]
