@@ -19,7 +19,7 @@ import nanospine as ns
 from nanospine.core.errors import GeometryError
 from nanospine.surface import engine, predicates
 from nanospine.surface.delaunay import Delaunay
-from nanospine.surface.order import along_curve
+from nanospine.surface.order import along_curve, hilbert_keys
 
 Points = npt.NDArray[np.float64]
 PHI = (1 + 5**0.5) / 2
@@ -307,3 +307,22 @@ def test_the_curve_keeps_neighbours_together_and_finds_equal_points() -> None:
     assert (there[:-1][repeated[:-1]] == there[1:][repeated[:-1]]).all()
     far = np.linalg.norm(np.diff(there[:-1], axis=0), axis=1)
     assert far.mean() < 2.5 * 5000 ** (-1 / 3), "an outlier must not spoil the order of the rest"
+
+
+@pytest.mark.parametrize(("dimension", "bits"), [(2, 1), (2, 6), (3, 1), (3, 2), (3, 4)])
+def test_the_curve_goes_through_every_cell_in_steps_of_one(dimension: int, bits: int) -> None:
+    cells = np.indices((1 << bits,) * dimension).reshape(dimension, -1).T.astype(float)
+    keys = hilbert_keys(cells, np.zeros(dimension), 1.0, bits)
+    assert sorted(keys.tolist()) == list(range(len(cells)))
+    steps = np.abs(np.diff(cells[np.argsort(keys)], axis=0))
+    assert (steps.sum(axis=1) == 1).all()
+
+
+def test_the_lowest_of_equal_points_in_a_crowd_is_its_first() -> None:
+    rng = np.random.default_rng(1)
+    crowd = 1e-6 * rng.integers(0, 5, (600, 3))
+    points = np.vstack([crowd, [[1e9, 1e9, 1e9]]])
+    result = ns.delaunay(np.vstack([points, rng.random((50, 3)) * 1e9]))
+    first: dict[tuple[float, ...], int] = {}
+    for row, point in enumerate(result.points_nm.tolist()):
+        assert result.first_of[row] == first.setdefault(tuple(point), row)

@@ -161,7 +161,10 @@ give (n, 2) coordinates for triangles.
 
 
 def _check_spread(points: FloatArray, kept: IntArray, *, exact: bool) -> FloatArray:
-    """Refuse points that span no volume, with the reason; give the distinct ones, centred."""
+    """Refuse points that span no volume, with the reason; give the distinct ones, centred.
+
+    As they are where the engine is exact and a few of them span one beyond doubt.
+    """
     n, dimension = points.shape
     if n < dimension + 1:
         raise TooFewPointsError(
@@ -183,7 +186,10 @@ def _check_spread(points: FloatArray, kept: IntArray, *, exact: bool) -> FloatAr
     for axis, name in enumerate("xyz"[:dimension]):
         if dimension == 3 and low[axis] == high[axis]:
             _refuse_flat_axis(n, name, float(low[axis]))
-    centred = points[kept] - (low + (high - low) / 2)
+    middle = low + (high - low) / 2
+    if exact and _is_spread(points[kept[:: max(1, len(kept) // 1000)]], middle, high - low):
+        return points
+    centred = points[kept] - middle
     spread = np.linalg.svd(_sample(centred) / np.abs(centred).max(), compute_uv=False)
     least = _FLAT * spread[0]
     if exact:
@@ -201,6 +207,14 @@ def _check_spread(points: FloatArray, kept: IntArray, *, exact: bool) -> FloatAr
             "coordinates for triangles."
         )
     return centred
+
+
+def _is_spread(some: FloatArray, middle: FloatArray, extent: FloatArray) -> bool:
+    """Tell whether some of the points span a volume; all of them span no less."""
+    scaled = (some - middle) / extent.max()
+    # Coordinates far from the origin are rounded to a part of their own size.
+    rounding = _ROUNDING * (1.0 + float(np.abs(middle).max() / extent.max()))
+    return bool(np.linalg.svd(_sample(scaled), compute_uv=False)[-1] > 1e6 * rounding * len(some))
 
 
 def _refuse_flat_axis(n: int, name: str, value: float) -> None:

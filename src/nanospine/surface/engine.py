@@ -1,10 +1,11 @@
 """Our Delaunay engine: order, first tetrahedron, insertion (in threads), and what users get of it.
 
 Strategy for threads: the first rounds of points are inserted alone. The rest is cut into slabs of
-equal numbers, one for each thread. A tetrahedron whose vertices are all of one slab is its thread's
-own; the others are left alone, so that no two threads ever touch the same. Points that would need
-such a tetrahedron (a few per cent, beside the cuts) are inserted at the end, alone again. The
-triangulation does not depend on the order of insertion, so nothing of this can be seen in it.
+equal numbers, one for each thread. A tetrahedron whose vertices are all of one slab is its
+thread's own; the others are left alone, so that no two threads ever touch the same. Points that
+would need such a tetrahedron are inserted at the end, alone again. So that they are few, the points
+next to the cuts come first: the tetrahedra across the cuts are small then. The triangulation does
+not depend on the order of insertion, so nothing of this can be seen in it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,14 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError
 from nanospine.surface.insertion import DONE, FULL, insert
 from nanospine.surface.order import insertion_order
-from nanospine.surface.rows import copy_neighbors, copy_tetrahedra, first_four, number_finite, start
+from nanospine.surface.rows import (
+    copy_neighbors,
+    copy_tetrahedra,
+    first_four,
+    number_finite,
+    shift,
+    start,
+)
 
 __all__ = ["tetrahedralize"]
 
@@ -32,6 +41,8 @@ _ROWS_PER_POINT = 9
 _SCRATCH = 4096
 # Below this many points a second thread does not pay.
 _FEWEST_PER_THREAD = 50_000
+# Next to a cut, so many times n^(2/3) points come before the threads: some layers of points.
+_SEAM = 3.0
 _LARGEST = 200_000_000
 
 
@@ -143,17 +154,23 @@ def tetrahedralize(
         order[[place, found]] = order[[found, place]]
         inserted[[place, found]] = inserted[[found, place]]
     arrays = _Arrays.of(inserted, _ROWS_PER_POINT * n + 1000)
+    del inserted
     used = start(arrays.points, arrays.corners, arrays.facing)
     first = _Worker(0, arrays.capacity, np.array([0, used, 0, 0, 0, 0, 0], dtype=np.int64))
     workers = [first]
-    asked = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    asked = threads or _n_processors()
     n_threads = min(asked, (n - last) // _FEWEST_PER_THREAD, 127)
     if n_threads < 2:
         first.run(arrays, np.arange(4, n, dtype=np.int64))
     else:
         first.run(arrays, np.arange(4, last, dtype=np.int64))
         workers += _in_threads(arrays, first, np.arange(max(last, 4), n, dtype=np.int64), n_threads)
-    return _finished(arrays, [(item.first_row, int(item.state[1])) for item in workers], order)
+    used = [(item.first_row, int(item.state[1])) for item in workers]
+    return _finished(arrays, used, order, asked)
+
+
+def _n_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _scaled(points: FloatArray, order: IntArray) -> FloatArray:
@@ -183,6 +200,9 @@ def _in_threads(arrays: _Arrays, first: _Worker, todo: IntArray, n_threads: int)
     cuts = np.quantile(along[todo[:: max(1, len(todo) // 100_000)]],
                        np.arange(1, n_threads) / n_threads)  # fmt: skip
     arrays.side = np.searchsorted(cuts, along, side="right").astype(np.int8)
+    seam = _next_to(cuts, along[todo])
+    first.run(arrays, todo[seam])
+    todo = todo[~seam]
     parts = [todo[arrays.side[todo] == number] for number in range(n_threads)]
     used, stamp = int(first.state[1]), int(first.state[5])
     room = (arrays.capacity - used) // n_threads
@@ -205,6 +225,16 @@ def _in_threads(arrays: _Arrays, first: _Worker, todo: IntArray, n_threads: int)
     return workers
 
 
+def _next_to(cuts: FloatArray, along: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell which points are next to a cut."""
+    seam = np.zeros(len(along), dtype=np.bool_)
+    wanted = min(int(_SEAM * len(along) ** (2 / 3)), len(along) - 1)
+    for cut in cuts:
+        distance = np.abs(along - cut)
+        seam |= distance <= np.partition(distance, wanted)[wanted]
+    return seam
+
+
 def _own_tetrahedra(arrays: _Arrays, used: int, n_threads: int) -> list[int]:
     """Find for each thread a tetrahedron of its own where its walk can begin; -1 for none."""
     corners = arrays.corners[: 4 * used].reshape(-1, 4)
@@ -219,18 +249,26 @@ def _own_tetrahedra(arrays: _Arrays, used: int, n_threads: int) -> list[int]:
 
 
 def _finished(
-    arrays: _Arrays, ranges: list[tuple[int, int]], order: IntArray
+    arrays: _Arrays, used: list[tuple[int, int]], order: IntArray, threads: int
 ) -> tuple[IntArray, IntArray]:
     """Leave out free rows and those at infinity, and give points their own numbers."""
-    # Marks are not needed any more: their rows take the new numbers.
-    m = 0
-    for begin, end in ranges:
-        m = number_finite(arrays.corners, arrays.mark, begin, end, m)
-    tetrahedra = np.empty((m, 4), dtype=np.int64)
-    for begin, end in ranges:
-        copy_tetrahedra(arrays.corners, arrays.mark, begin, end, order, tetrahedra)
-    arrays.corners = np.empty(0, dtype=np.int32)
-    neighbors = np.empty((m, 4), dtype=np.int64)
-    for begin, end in ranges:
-        copy_neighbors(arrays.facing, arrays.mark, begin, end, neighbors)
+    parts = [
+        (int(begin), int(end))
+        for first, last in used
+        for begin, end in pairwise(np.linspace(first, last, threads + 1).astype(np.int64))
+    ]
+    # What is not needed any more is given back first: where memory is fresh from the system, its
+    # pages cost as much as what is written to them.
+    arrays.points, arrays.side = np.empty((0, 4)), np.empty(0, dtype=np.int8)
+    corners, facing, mark = arrays.corners, arrays.facing, arrays.mark
+    with ThreadPoolExecutor(threads) as pool:
+        # Marks are not needed any more: their rows take the new numbers.
+        counts = list(pool.map(lambda part: number_finite(corners, mark, *part), parts))
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        list(pool.map(lambda part, first: shift(mark, *part, first), parts, starts))
+        tetrahedra = np.empty((int(starts[-1]), 4), dtype=np.int64)
+        list(pool.map(lambda part: copy_tetrahedra(corners, mark, *part, order, tetrahedra), parts))
+        arrays.corners = corners = np.empty(0, dtype=np.int32)
+        neighbors = np.empty((int(starts[-1]), 4), dtype=np.int64)
+        list(pool.map(lambda part: copy_neighbors(facing, mark, *part, neighbors), parts))
     return tetrahedra, neighbors

@@ -27,42 +27,74 @@ _FIRST_ROUND = 1000
 _CROWD = 64
 
 
+@njit(cache=True, inline="always")
+def _turned(x, y, p, bit):
+    """Undo one turn of the curve: where `bit` of y is set the low bits of x flip, else they swap.
+
+    Without a branch: which of the two it is cannot be foreseen.
+    """
+    flip = p & -((y >> bit) & 1)
+    swap = (x ^ y) & p & ~flip
+    return x ^ (swap | flip), y ^ swap
+
+
+@njit(cache=True, inline="always")
+def _ungrayed(x):
+    """Give the exclusive or of all higher bits, for each bit of a number of at most 32 bits."""
+    x >>= 1
+    for shift in (1, 2, 4, 8, 16):
+        x ^= x >> shift
+    return x
+
+
+@njit(cache=True, inline="always")
+def _spread3(x):
+    """Put two zeros between the bits of a number of at most 21 bits."""
+    x = (x | (x << 32)) & 0x1F00000000FFFF
+    x = (x | (x << 16)) & 0x1F0000FF0000FF
+    x = (x | (x << 8)) & 0x100F00F00F00F00F
+    x = (x | (x << 4)) & 0x10C30C30C30C30C3
+    return (x | (x << 2)) & 0x1249249249249249
+
+
+@njit(cache=True, inline="always")
+def _spread2(x):
+    """Put a zero between the bits of a number of at most 31 bits."""
+    x = (x | (x << 16)) & 0x0000FFFF0000FFFF
+    x = (x | (x << 8)) & 0x00FF00FF00FF00FF
+    x = (x | (x << 4)) & 0x0F0F0F0F0F0F0F0F
+    x = (x | (x << 2)) & 0x3333333333333333
+    return (x | (x << 1)) & 0x5555555555555555
+
+
 @njit(cache=True, nogil=True)
 def hilbert_keys(points, low, scale, bits):
     """Give the places of points (n, 2 or 3) on a Hilbert curve (transform of Skilling 2004)."""
     n, dimension = points.shape
     keys = np.empty(n, dtype=np.int64)
-    x = np.empty(dimension, dtype=np.int64)
     top = (np.int64(1) << bits) - 1
     for row in range(n):
-        for i in range(dimension):
-            x[i] = min(np.int64((points[row, i] - low[i]) * scale), top)
-        q = np.int64(1) << (bits - 1)
-        while q > 1:
-            p = q - 1
-            for i in range(dimension):
-                if x[i] & q:
-                    x[0] ^= p
-                else:
-                    t = (x[0] ^ x[i]) & p
-                    x[0] ^= t
-                    x[i] ^= t
-            q >>= 1
-        for i in range(1, dimension):
-            x[i] ^= x[i - 1]
-        t = np.int64(0)
-        q = np.int64(1) << (bits - 1)
-        while q > 1:
-            if x[dimension - 1] & q:
-                t ^= q - 1
-            q >>= 1
-        for i in range(dimension):
-            x[i] ^= t
-        key = np.int64(0)
-        for bit in range(bits - 1, -1, -1):
-            for i in range(dimension):
-                key = (key << 1) | ((x[i] >> bit) & 1)
-        keys[row] = key
+        x = min(np.int64((points[row, 0] - low[0]) * scale), top)
+        y = min(np.int64((points[row, 1] - low[1]) * scale), top)
+        z = np.int64(0)
+        if dimension == 3:
+            z = min(np.int64((points[row, 2] - low[2]) * scale), top)
+        for bit in range(bits - 1, 0, -1):
+            p = (np.int64(1) << bit) - 1
+            x ^= p & -((x >> bit) & 1)
+            x, y = _turned(x, y, p, bit)
+            if dimension == 3:
+                x, z = _turned(x, z, p, bit)
+        y ^= x
+        if dimension == 3:
+            z ^= y
+            turns = _ungrayed(z)
+            keys[row] = (
+                (_spread3(x ^ turns) << 2) | (_spread3(y ^ turns) << 1) | _spread3(z ^ turns)
+            )
+        else:
+            turns = _ungrayed(y)
+            keys[row] = (_spread2(x ^ turns) << 1) | _spread2(y ^ turns)
     return keys
 
 
@@ -92,7 +124,7 @@ def along_curve(points: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         repeated[:-1] = True
         return np.arange(n), repeated
     keys = hilbert_keys(points, low, ((1 << _BITS) - 1) / extent, _BITS)
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)  # not stable, but several times faster; ties are sorted below
     keys = keys[order]
     same = keys[1:] == keys[:-1]
     if not same.any():
@@ -106,12 +138,12 @@ def along_curve(points: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
     within[ends[~crowded]] -= 1
     rows = np.flatnonzero(np.cumsum(within[:-1]))
     members = order[rows]
-    order[rows] = members[np.lexsort((*points[members].T[::-1], keys[rows]))]
+    order[rows] = members[np.lexsort((members, *points[members].T[::-1], keys[rows]))]
     pairs = rows[:-1][keys[rows[:-1]] == keys[rows[1:]]] if len(rows) else rows
     repeated[pairs] = (points[order[pairs]] == points[order[pairs + 1]]).all(axis=1)
     # and the many of crowded ones by a curve of their own.
     for begin, end in zip(begins[crowded], ends[crowded], strict=True):
-        run = order[begin:end]
+        run = np.sort(order[begin:end])
         inner, repeated[begin:end] = along_curve(points[run])
         order[begin:end] = run[inner]
     return order, repeated

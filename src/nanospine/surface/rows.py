@@ -16,6 +16,7 @@ __all__ = [
     "first_four",
     "four",
     "number_finite",
+    "shift",
     "start",
 ]
 
@@ -106,8 +107,9 @@ def start(points, corners, facing):
 
 
 @njit(cache=True, nogil=True)
-def number_finite(corners, number, begin, end, count):
-    """Number the rows that hold a tetrahedron without infinity from `count` on; the others -1."""
+def number_finite(corners, number, begin, end):
+    """Number the rows that hold a tetrahedron without infinity from 0 on, the others -1; count."""
+    count = np.int64(0)
     for t in range(begin, end):
         a, b, c, d = four(corners, 4 * t)
         # A free row keeps its old vertices but the first.
@@ -117,6 +119,14 @@ def number_finite(corners, number, begin, end, count):
         else:
             number[t] = -1
     return count
+
+
+@njit(cache=True, nogil=True)
+def shift(number, begin, end, start):
+    """Let the numbers of rows begin with `start`."""
+    for t in range(begin, end):
+        if number[t] >= 0:
+            number[t] += start
 
 
 @njit(cache=True, nogil=True)
