@@ -2,7 +2,7 @@
 
     python benchmarks/soda_truth.py fraction --runs 60
     python benchmarks/soda_truth.py chance --runs 1000
-    python benchmarks/soda_truth.py mesh --runs 60
+    python benchmarks/soda_truth.py fraction --windows mesh --numbers 100 2000 --runs 60
     python benchmarks/soda_truth.py review
 
 Patterns as in the literature: 256 x 256 (x 32) pixels of 40 nm, coupling at |N(2, 0.5)| pixels, 5
@@ -77,32 +77,48 @@ def measure(region, n, fraction, runs, *, clustered=False, radii=RADII, legacy=0
 
 
 def show(name, table, icy, seconds):
+    """One line: error and coverage of the fraction, false positives, distance, seconds a run."""
     error, covered, significant, mean, std = table.T
+    known = mean[np.isfinite(mean)]
+    distance = ""
+    if len(known):
+        own = known.std() / np.sqrt(len(known))
+        distance = (
+            f"distance {known.mean():+.2%} (+- {own:.2%}, one run {known.std():.1%}), "
+            f"its sd {np.nanmean(std):+.1%}, "
+        )
     print(
-        f"{name}: mean error {error.mean():+.3f} (one run {error.std():.3f}), "
-        f"covered {covered.mean():.1%}, p <= 0.05 in {significant.mean():.1%}, "
-        f"distance {np.nanmean(mean):+.1%} +- {np.nanstd(mean):.1%}, "
-        f"its sd {np.nanmean(std):+.1%}, plugin {icy:+.3f}, {seconds:.2f} s"
-        if np.isfinite(mean).any()
-        else f"{name}: mean error {error.mean():+.3f} (one run {error.std():.3f}), "
-        f"covered {covered.mean():.1%}, p <= 0.05 in {significant.mean():.1%}, "
-        f"plugin {icy:+.3f}, {seconds:.2f} s",
+        f"{name}: mean error {error.mean():+.4f} (+- {error.std() / np.sqrt(len(error)):.4f}, one "
+        f"run {error.std():.3f}), covered {covered.mean():.1%} of {len(error)}, p <= 0.05 in "
+        f"{significant.mean():.1%}, {distance}plugin {icy:+.3f}, {seconds:.2f} s",
         flush=True,
     )
 
 
-def fraction(runs, numbers):
+def windows(names):
+    """The windows by name; a dendrite of 5.4 cubic micrometres for "mesh"."""
+    for name in names:
+        if name == "mesh":
+            region = ns.MeshRegion(ns.simulate.dendrite(seed=1).mesh)
+            print(f"dendrite of {region.size / 1e9:.2f} um3, {len(region.mesh.faces)} faces")
+        else:
+            dimension = int(name[0])
+            region = ns.Box(np.zeros(dimension), SIZE[:dimension])
+        yield name, region
+
+
+def fraction(options):
+    """Planted fractions: errors and coverage."""
     everything = []
-    for dimension in (2, 3):
-        region = ns.Box(np.zeros(dimension), SIZE[:dimension])
-        for clustered in (False, True):
-            for n in numbers:
-                for share in (0.0, 0.5, 1.0):
+    for name, region in windows(options.windows):
+        for kind in options.patterns:
+            for n in options.numbers:
+                for share in options.shares:
                     table, icy, seconds = measure(
-                        region, n, share, runs, clustered=clustered, n_simulations=99, legacy=10
-                    )
-                    kind = "clustered" if clustered else "uniform"
-                    show(f"{dimension}-D {kind} n {n} planted {share:g}", table, icy, seconds)
+                        region, n, share, options.runs, clustered=kind == "clustered",
+                        n_simulations=99, legacy=options.legacy if name != "mesh" else 0,
+                    )  # fmt: skip
+                    show(f"{name} {kind} n {n} planted {share:g}", table, icy, seconds)
                     everything.append(table[:, :2])
     found = np.array(everything)
     means = found[:, :, 0].mean(axis=1)
@@ -112,36 +128,24 @@ def fraction(runs, numbers):
     )
 
 
-def chance(runs):
-    for dimension, clustered, n in (
-        (2, False, 100),
-        (2, True, 100),
-        (2, False, 500),
-        (3, True, 200),
-    ):
-        region = ns.Box(np.zeros(dimension), SIZE[:dimension])
-        table, _, seconds = measure(region, n, 0.0, runs, clustered=clustered, n_simulations=199)
-        kind = "clustered" if clustered else "uniform"
-        show(f"chance {dimension}-D {kind} n {n}", table, np.nan, seconds)
+def chance(options):
+    """No coupling: how often p is at most 0.05."""
+    for name, region in windows(options.windows):
+        for kind in options.patterns:
+            for n in options.numbers:
+                table, _, seconds = measure(
+                    region, n, 0.0, options.runs, clustered=kind == "clustered",
+                    n_simulations=199,
+                )  # fmt: skip
+                show(f"chance {name} {kind} n {n}", table, np.nan, seconds)
 
 
-def mesh(runs):
-    window = ns.MeshRegion(ns.simulate.dendrite(seed=1).mesh)
-    print(f"dendrite of {window.size / 1e9:.2f} um3, {len(window.mesh.faces)} faces")
-    for n, clustered in ((100, False), (500, False), (500, True)):
-        for share in (0.0, 0.5, 1.0):
-            table, _, seconds = measure(
-                window, n, share, runs, clustered=clustered, n_simulations=99,
-            )  # fmt: skip
-            kind = "clustered" if clustered else "uniform"
-            show(f"mesh {kind} n {n} planted {share:g}", table, np.nan, seconds)
-
-
-def review(runs):
+def review(options):
     """45,000 clusters on 95 x 95 um, 60 % coupled, rings of 20 nm up to 400 nm."""
     region = ns.Box((0, 0), (95_000, 95_000))
     for name, mean, std in (("synapsin-PSD95", 107.0, 73.0), ("synapsin-Homer", 138.0, 89.0)):
-        for run in range(runs):
+        rows = []
+        for run in range(options.runs):
             rng = np.random.default_rng([45, run])
             a, b, distance = planted(region, 45_000, 0.6, rng, mean=mean, std=std)
             start = time.process_time()
@@ -151,22 +155,34 @@ def review(runs):
             print(
                 f"{name} {mean:g} +- {std:g}: true {distance.mean():.1f} +- {distance.std():.1f}, "
                 f"found {found.mean_distance_nm:.1f} +- {found.std_distance_nm:.1f} "
-                f"({found.distance_model} {before[0]:.1f} +- {before[1]:.1f}), "
+                f"({found.distance_model} {before[0]:.1f} +- {before[1]:.1f}), interval "
+                f"{found.mean_distance_nm_low:.1f} to {found.mean_distance_nm_high:.1f}, "
                 f"fraction {found.coupled_fraction_b:.3f}, {seconds:.1f} s",
                 flush=True,
             )
+            off = found.mean_distance_nm - distance.mean()
+            half = (found.mean_distance_nm_high - found.mean_distance_nm_low) / 2
+            rows.append((off, found.std_distance_nm - distance.std(), half / 1.96, *before))
+        off, wide, error, *before = np.array(rows).T
+        print(
+            f"{name}: mean {off.mean():+.2f} nm off ({off.std():.2f} in one run, it says "
+            f"{error.mean():.2f}), sd {wide.mean():+.2f} ({wide.std():.2f}); before folding "
+            f"{np.mean(before[0]):.1f} +- {np.mean(before[1]):.1f}",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("fraction", "chance", "mesh", "review"))
+    parser.add_argument("part", choices=("fraction", "chance", "review"))
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--windows", nargs="+", default=["2-D", "3-D", "mesh"])
+    parser.add_argument("--patterns", nargs="+", default=["uniform", "clustered"])
     parser.add_argument("--numbers", type=int, nargs="+", default=[100, 500, 2000])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.0, 0.25, 0.5, 0.75, 1.0])
+    parser.add_argument("--legacy", type=int, default=0, help="runs of the plugin beside")
     options = parser.parse_args()
-    if options.part == "fraction":
-        fraction(options.runs, options.numbers)
-    else:
-        {"chance": chance, "mesh": mesh, "review": review}[options.part](options.runs)
+    {"fraction": fraction, "chance": chance, "review": review}[options.part](options)
 
 
 if __name__ == "__main__":
