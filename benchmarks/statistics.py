@@ -51,31 +51,32 @@ unit = Box(np.zeros(dimension), np.ones(dimension))
 SETUPS = {
     "count": NANOSPINE + "work = lambda p, r: pair_counts(p, r, threads=1)",
     "count, 2 threads": NANOSPINE + "work = lambda p, r: pair_counts(p, r, threads=2)",
-    # What the wall would be with both cores free: CPU time of the calling thread, and half that
-    # of the parts of each pool (or the longest part), which go to whoever is free.
+    # What the wall would be with both cores free: CPU time of the calling thread outside of the
+    # parallel sections, and in each of them half of all parts (or the longest part).
     "count, way through": NANOSPINE
     + """
-from concurrent.futures import ThreadPoolExecutor
-from nanospine.statistics import cells
-waited = [0.0]
-class Pool(ThreadPoolExecutor):
-    def map(self, work, items):
-        used = []
-        def timed(item):
-            begin = time.thread_time()
-            result = work(item)
-            used.append(time.thread_time() - begin)
-            return result
-        found = list(super().map(timed, items))
-        waited[0] += max(sum(used) / 2, max(used))
-        return found
-cells.ThreadPoolExecutor = Pool
+from nanospine.statistics import cells, pairs
+inside, section = [0.0], [0.0]
+plain = cells.in_threads
+def in_threads(work, count, threads):
+    used = []
+    def timed(k):
+        begin = time.thread_time()
+        result = work(k)
+        used.append(time.thread_time() - begin)
+        return result
+    begin = time.thread_time()
+    found = plain(timed, count, threads)
+    inside[0] += time.thread_time() - begin
+    section[0] += max(sum(used) / 2, max(used))
+    return found
+cells.in_threads = pairs.in_threads = in_threads
 ways = []
 def work(p, r):
-    waited[0] = 0.0
+    inside[0] = section[0] = 0.0
     begin = time.thread_time()
     found = pair_counts(p, r, threads=2)
-    ways.append(time.thread_time() - begin + waited[0])
+    ways.append(time.thread_time() - begin - inside[0] + section[0])
     return [min(ways[1:] or ways)]
 """,
     "K none": NANOSPINE

@@ -121,7 +121,7 @@ def sorted_into_cells(
     if other is not None:
         patterns.append(np.ascontiguousarray(other))
     if box is None:
-        corners = np.array([_corners(pattern) for pattern in patterns])
+        corners = np.concatenate([_all_corners(pattern, workers) for pattern in patterns])
         low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
     else:
         low, high = box
@@ -193,8 +193,32 @@ def in_threads(work: Callable[[int], Any], count: int, threads: int) -> list[Any
     workers = min(threads, count)
     if workers <= 1:
         return [work(k) for k in range(count)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, range(count)))
+    results: list[Any] = [None] * count
+    todo = iter(range(count))
+
+    def take() -> None:
+        # The caller's thread takes its share too: one thread less to start.
+        for k in todo:
+            results[k] = work(k)
+
+    with ThreadPoolExecutor(workers - 1) as pool:
+        others = [pool.submit(take) for _ in range(workers - 1)]
+        take()
+    for other in others:
+        other.result()
+    return results
+
+
+def _cuts(n: int, threads: int) -> IntArray:
+    """Where each thread's part of the points begins, and the end."""
+    return np.linspace(0, n, (threads if n >= _PARALLEL else 1) + 1).astype(np.int64)
+
+
+def _all_corners(points: FloatArray, threads: int) -> FloatArray:
+    """Lowest and highest coordinates in each part of the points, shape (parts, 2, d)."""
+    cuts = _cuts(len(points), threads)
+    parts = len(cuts) - 1
+    return np.array(in_threads(lambda k: _corners(points, cuts[k], cuts[k + 1]), parts, parts))
 
 
 def _sort(
@@ -202,8 +226,8 @@ def _sort(
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], IntArray, IntArray]:
     """Counting sort, each thread on its part of the points; the order is that of one thread."""
     n = len(points)
-    parts = threads if n >= _PARALLEL else 1
-    cuts = np.linspace(0, n, parts + 1).astype(np.int64)
+    cuts = _cuts(n, threads)
+    parts = len(cuts) - 1
     scale = 1.0 / side
     place, rows = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     cursors = np.zeros((parts, int(shape.prod())), dtype=np.int64)
@@ -224,11 +248,11 @@ def _sort(
 
 
 @njit(cache=True, nogil=True)
-def _corners(points: FloatArray) -> FloatArray:
+def _corners(points: FloatArray, first: int, last: int) -> FloatArray:
     corners = np.empty((2, points.shape[1]))
     corners[0] = np.inf
     corners[1] = -np.inf
-    for row in range(points.shape[0]):
+    for row in range(first, last):
         for axis in range(points.shape[1]):
             corners[0, axis] = min(corners[0, axis], points[row, axis])
             corners[1, axis] = max(corners[1, axis], points[row, axis])

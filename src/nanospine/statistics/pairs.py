@@ -37,8 +37,10 @@ UInt32Array = npt.NDArray[np.uint32]
 BLOCK = 1024
 # Cells of the table that turns a squared distance into a radius bin.
 _TABLE = 4096
-# Parts of the work. A fixed number, so that sums do not depend on the number of threads.
-_CHUNKS = 32
+# Points of a part of the work, and fewest and most parts. Their number hangs on that of the points
+# alone, so that sums do not depend on the number of threads; the last part of a thread should be
+# short, as the others wait for it.
+_CHUNK_POINTS, _CHUNKS = 4_000, (4, 128)
 # Points that the vector loop takes at a time (eight doubles, four times unrolled).
 LANE = 32
 
@@ -80,7 +82,8 @@ def over_chunks(
     cells: CellPair, work: Callable[[int, int], npt.NDArray[Any]], threads: int | None
 ) -> npt.NDArray[Any]:
     """Add up `work(first cell, last cell + 1)` over all cells, in the same order every time."""
-    chunks = cells.chunks(_CHUNKS)
+    wanted = int(np.clip(len(cells.rows) // _CHUNK_POINTS, *_CHUNKS))
+    chunks = cells.chunks(wanted)
     parts = in_threads(lambda k: work(*chunks[k]), len(chunks), thread_count(threads))
     total = parts[0]
     for part in parts[1:]:
