@@ -77,9 +77,8 @@ def pattern(
         )
     if len(xyz) == 0:
         raise TooFewPointsError(f"{name}: at least {max(least, 1)} points are needed, found none.")
-    finite = np.isfinite(xyz)
-    if not finite.all():
-        bad = int((~finite.all(axis=1)).sum())
+    if not np.isfinite(xyz).all():
+        bad = int((~np.isfinite(xyz).all(axis=1)).sum())
         raise GeometryError(
             f"{name}: finite positions were expected; {bad} of {len(xyz)} rows hold NaN or "
             "infinity. Drop these rows first."
@@ -92,8 +91,7 @@ def pattern(
             f"{xyz.shape[1]}; give a 2-D region, or points with z."
         )
     xyz = np.ascontiguousarray(xyz[:, : region.dimension])
-    inside = region.contains(xyz)
-    rows = np.flatnonzero(inside)
+    rows = np.flatnonzero(region.contains(xyz))
     notes = []
     if region.assumed:
         notes.append(
@@ -108,7 +106,8 @@ def pattern(
             f"{_corner(region.bounds_nm[1])} nm, the points from {_corner(xyz.min(axis=0))} to "
             f"{_corner(xyz.max(axis=0))} nm."
         )
-    return Pattern(np.ascontiguousarray(xyz[rows]), rows, region, tuple(notes))
+    # Picking rows costs as much as all checks: not when it is every row.
+    return Pattern(xyz if len(rows) == len(xyz) else xyz[rows], rows, region, tuple(notes))
 
 
 def shared_region(a: Points, b: Points, region: Region | None) -> Region:
