@@ -27,8 +27,14 @@ from nanospine.statistics._slow_soda import (
 from nanospine.statistics.soda_blinking import BlinkingWarning
 from nanospine.statistics.soda_cells import Cells
 from nanospine.statistics.soda_chains import soda_by_region, soda_chains
-from nanospine.statistics.soda_distance import distance_law, fit_distance, ring_moments
+from nanospine.statistics.soda_distance import (
+    Neighbours,
+    fit_distance,
+    likely_distances,
+    ring_moments,
+)
 from nanospine.statistics.soda_estimate import excess, meet_by_chance
+from nanospine.statistics.soda_laws import FAMILIES
 from nanospine.statistics.soda_null import holm, ring_p
 from nanospine.statistics.soda_partners import sharing
 from nanospine.statistics.soda_window import Rings, ball_in_box, disc_in_rectangle
@@ -308,21 +314,103 @@ def test_many_points_are_no_trouble():
     assert found.mean_distance_nm == pytest.approx(distance.mean(), rel=0.03)
 
 
-def test_distance_models():
-    edges = np.arange(0.0, 301.0, 20.0)
-    for model, numbers in (("folded normal", (60.0, 50.0)), ("gamma", (90.0, 30.0))):
-        pairs = 5000 * np.diff(distance_law(model, *numbers)(edges))
-        found = fit_distance(pairs, lambda true: np.diag(true + 5), edges, (np.nan, np.nan))
-        assert found is not None
-        assert found.model == model
-        np.testing.assert_allclose(found.parameters_nm, numbers, rtol=0.02)
-    two_peaks = np.where(np.isin(edges[:-1], [20, 240]), 1000.0, 0.0)
-    assert fit_distance(two_peaks, lambda true: np.diag(true + 5), edges, (100, 50)) is None
-    assert ring_moments(two_peaks, np.diag(two_peaks + 5), edges) == (
-        pytest.approx((140, 110.2), abs=0.5)
+EDGES = np.arange(0.0, 301.0, 20.0)
+
+
+def beside_few(draw, n, seed, dimension=2):
+    """Neighbours of partners beside points far apart, in an endless window."""
+    rng = np.random.default_rng(seed)
+    distance = draw(rng, n)
+    kept = distance[distance < EDGES[-1]]
+    return Neighbours(
+        np.arange(len(kept)), np.arange(len(kept)), kept, n, 1e12, dimension, EDGES,
+        np.ones((n, len(EDGES) - 1)),
+    )  # fmt: skip
+
+
+def fitted(near):
+    coupled = np.histogram(near.distance_nm, EDGES)[0].astype(float)
+    likely = likely_distances(near, coupled, np.diag(coupled + 1))
+    return fit_distance(likely, near, coupled, coupled, lambda true: np.diag(true + 1))
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_distance_models(dimension):
+    found = fitted(beside_few(lambda rng, n: np.abs(rng.normal(60, 50, n)), 20_000, 1, dimension))
+    assert found.model == "folded normal"
+    np.testing.assert_allclose(found.parameters_nm, (60, 50), rtol=0.05)
+    found = fitted(beside_few(lambda rng, n: rng.gamma(9, 10, n), 20_000, 2, dimension))
+    assert found.model == "gamma"
+    np.testing.assert_allclose([found.mean_nm, found.std_nm], (90, 30), rtol=0.03)
+    # The errors it gives are those of a mean and a standard deviation of so many.
+    np.testing.assert_allclose(
+        np.sqrt(found.variance), (30 / np.sqrt(20_000), 30 / np.sqrt(40_000)), rtol=0.25
     )
-    assert fit_distance(two_peaks[:3], lambda true: np.eye(3), edges[:4], (100, 50)) is None
-    assert fit_distance(np.zeros(15), lambda true: np.eye(15), edges, (100, 50)) is None
+
+
+def test_distances_of_no_simple_distribution_are_not_fitted():
+    def two_peaks(rng, n):
+        return np.where(rng.random(n) < 0.5, 30.0, 250.0) + rng.normal(0, 4, n)
+
+    near = beside_few(two_peaks, 2000, 3)
+    assert fitted(near) is None
+    counts = np.histogram(near.distance_nm, EDGES)[0].astype(float)
+    assert ring_moments(counts, np.diag(counts + 5), EDGES) == pytest.approx((140, 110.2), abs=3)
+    assert likely_distances(near, counts[:3], np.eye(3)) == []
+    assert likely_distances(near, np.zeros(15), np.eye(15)) == []
+
+
+def test_likelihood_is_that_of_every_pair():
+    a, b, _ = planted(BOX_2D, 20, 0.5, 3)
+    edges = np.array([0.0, 60, 120, 200])
+    cells = Cells(a, 200.0)
+    shares = np.random.default_rng(0).uniform(0.3, 1, (20, 3))
+    near = Neighbours(*cells.pairs(b), len(b), BOX_2D.size, 2, edges, shares)
+    law = FAMILIES["gamma"](100.0, 40.0)
+    inside = shares @ np.diff(law.cumulated(edges))
+    total = 0.0
+    for y in b:
+        distance = np.linalg.norm(a - y, axis=1)
+        seen = law.density(distance) / (2 * np.pi * distance * inside) * (distance < 200)
+        total += np.log(0.7 + 0.3 * BOX_2D.size * seen.mean())
+    assert near.log_likelihood(law, 0.3) == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("model", ["folded normal", "gamma"])
+def test_density_is_the_slope_of_the_cumulated_law(model):
+    law = FAMILIES[model](80.0, 50.0)
+    r = np.linspace(0.01, 1500, 300_001)
+    np.testing.assert_allclose(np.gradient(law.cumulated(r), r), law.density(r), atol=1e-6)
+    mean = np.trapezoid(r * law.density(r), r)
+    second = np.trapezoid(r**2 * law.density(r), r)
+    assert (law.mean, law.std) == pytest.approx((mean, np.sqrt(second - mean**2)), rel=1e-4)
+
+
+def test_points_in_narrow_places_have_no_far_partners():
+    """What partners meet in a square with a long neck, against partners drawn one by one."""
+    neck = ns.Polygon([(0, 0), (1000, 0), (1000, 480), (5000, 480), (5000, 520), (1000, 520),
+                       (1000, 1000), (0, 1000)])  # fmt: skip
+    points = np.concatenate([neck.sample_nm(60, 1), [[x, 500.0] for x in range(1050, 5000, 100)]])
+    edges, law = np.array([0.0, 40, 80, 160]), np.array([0.2, 0.3, 0.5])
+    rng = np.random.default_rng(2)
+    met, partners = np.zeros((3, 3)), np.zeros(3)
+    row = np.repeat(np.arange(len(points)), 2000)
+    while len(row):
+        ring = rng.choice(3, len(row), p=law)
+        far = np.sqrt(rng.uniform(edges[ring] ** 2, edges[ring + 1] ** 2))
+        angle = rng.uniform(0, 2 * np.pi, len(row))
+        places = points[row] + far[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        inside = neck.contains(places)
+        counts = Cells(points, 160.0).ring_counts(places[inside], edges)
+        for k in range(3):
+            own = ring[inside] == k
+            met[:, k] += counts[own].sum(axis=0) - np.eye(3)[k] * own.sum()
+            partners[k] += own.sum()
+        row = row[~inside]
+    rings, cells = Rings(points, neck, edges, 0), Cells(points, 160.0)
+    found = meet_by_chance(rings, cells, law).overlap[0]
+    np.testing.assert_allclose(found, met / partners, rtol=0.03, atol=0.01)
+    assert np.abs(meet_by_chance(rings, cells).overlap[0] - met / partners).max() > 0.03
 
 
 def test_ring_tail_and_holm():

@@ -111,7 +111,7 @@ def _draw_pairs(axes: Axes, result: SodaResult) -> None:
         axes.errorbar((low + high) / 2, pairs, error, fmt="none", color="black", linewidth=1,
                       capsize=2, label=f"{100 * result.level:.4g} % by chance")  # fmt: skip
     if np.isfinite(result.distance_parameters_nm).all():
-        from nanospine.statistics.soda_distance import distance_law
+        from nanospine.statistics.soda_laws import distance_law
 
         edges = np.append(low, high[-1])
         law = distance_law(result.distance_model, *result.distance_parameters_nm)

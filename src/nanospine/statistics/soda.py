@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +14,20 @@ from nanospine.core.progress import Progress, report
 from nanospine.core.region import Region
 from nanospine.statistics.soda_blinking import warn_of_blinking
 from nanospine.statistics.soda_cells import Cells
+from nanospine.statistics.soda_distance import (
+    DistanceFit,
+    Neighbours,
+    fit_distance,
+    likely_distances,
+    ring_chances,
+)
 from nanospine.statistics.soda_errors import axis_errors, combined_precision, position_variance
-from nanospine.statistics.soda_estimate import Chance, excess, meet_by_chance, scatter_of_scores
+from nanospine.statistics.soda_estimate import (
+    Chance,
+    excess,
+    meet_by_chance,
+    scatter_of_scores,
+)
 from nanospine.statistics.soda_input import Channels, Objects, channels, order_note
 from nanospine.statistics.soda_interval import (
     FractionError,
@@ -31,6 +43,8 @@ __all__ = ["SodaResult", "soda"]
 
 FloatArray = npt.NDArray[np.float64]
 
+# Scatter of what the window leaves of the rings of the points, above which it is looked at.
+_EVEN = 0.02
 _SHARING = {"one": 0.0, "any": 1.0}
 
 
@@ -171,13 +185,29 @@ class _Counted:
     data: Channels
     cells: Cells
     rings: Rings
+    near: Neighbours
     chance: Chance
     observed: FloatArray
     """Pairs in each ring."""
     scores: FloatArray
     """What of each point of `b` is coupled, see :func:`excess`."""
-    extra: tuple[float, float, float]
+    likely: list[DistanceFit] = field(default_factory=list)
+    """Distributions of the distance."""
+    extra: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Variances of pairs, mean and spread of the distance from uncertain positions."""
+
+    @property
+    def law(self) -> FloatArray:
+        """Chance of each ring for a partner in open space, shape (m,)."""
+        edges = self.data.edges_nm
+        if not self.likely:
+            return np.full(len(edges) - 1, 1 / (len(edges) - 1))
+        return ring_chances(self.likely[0].model, self.likely[0].parameters_nm, edges)
+
+    def covariance_of(self, pairs: FloatArray) -> FloatArray:
+        """Covariance of the coupled pairs per ring for true ones, a sample's included."""
+        by_chance = self.chance.covariance_of_pairs(pairs, len(self.data.b))
+        return np.asarray(by_chance + np.diag(np.maximum(pairs, 0.0)))
 
     @property
     def coupled(self) -> FloatArray:
@@ -186,23 +216,35 @@ class _Counted:
 
 
 def _count(data: Channels, errors: tuple[FloatArray, FloatArray], seed: int) -> _Counted:
-    cells = Cells(data.a.points_nm, float(data.edges_nm[-1]))
-    rings = Rings(data.a.points_nm, data.region, data.edges_nm, seed)
+    edges = data.edges_nm
+    cells = Cells(data.a.points_nm, float(edges[-1]))
+    rings = Rings(data.a.points_nm, data.region, edges, seed)
     chance = meet_by_chance(rings, cells)
-    sums = cells.ring_sums(data.b.points_nm, data.edges_nm)
+    near = Neighbours(
+        *cells.pairs(data.b.points_nm), len(data.b), data.region.size, data.region.dimension,
+        edges, chance.shares,
+    )  # fmt: skip
+    sums = cells.ring_sums(data.b.points_nm, edges)
+    observed = sums[0].sum(axis=0)
+    found = _Counted(data, cells, rings, near, chance, observed, excess(sums, chance))
+    likely = likely_distances(near, found.coupled, found.covariance_of(found.coupled))
+    found = replace(found, likely=likely)
+    # Where the window cuts the same part off all points the law makes no difference.
+    if likely and (chance.shares @ found.law).std() > _EVEN:
+        chance = meet_by_chance(rings, cells, found.law)
+        found = replace(found, chance=chance, scores=excess(sums, chance))
     extra = position_variance(
-        cells, chance, data.b, data.edges_nm, seed=seed,
+        cells, chance, data.b, edges, seed=seed,
         registration_nm=errors[0], precision_nm=errors[1],
     )  # fmt: skip
-    observed = sums[0].sum(axis=0)
-    return _Counted(data, cells, rings, chance, observed, excess(sums, chance), extra)
+    return replace(found, extra=extra)
 
 
 def _numbers(found: _Counted, level: float, target: str, partners: str) -> dict[str, Any]:
     """Fractions, pairs and distances with their intervals, by the names of the result."""
     data, chance, coupled = found.data, found.chance, found.coupled
     n_a, n_b, total = len(data.a), len(data.b), float(coupled.sum())
-    scatter = scatter_of_scores(found.rings, found.cells, chance.weights, _shares(coupled))
+    scatter = scatter_of_scores(found.rings, found.cells, chance.weights, found.law)
     shared = _SHARING.get(partners)
     if shared is None:
         shared = sharing(found.rings, data.b.points_nm, coupled)
@@ -212,10 +254,10 @@ def _numbers(found: _Counted, level: float, target: str, partners: str) -> dict[
     )  # fmt: skip
     ends = fraction_interval(total / n_b, error, level)
 
-    def covariance_of(pairs: FloatArray) -> FloatArray:
-        return chance.covariance_of_pairs(pairs, n_b) + np.diag(np.maximum(pairs, 0.0))
-
-    distance = coupled_distance(found.scores, covariance_of, data.edges_nm, level, found.extra[1:])
+    fit = fit_distance(found.likely, found.near, coupled, found.observed, found.covariance_of)
+    distance = coupled_distance(
+        found.scores, fit, found.covariance_of(coupled), data.edges_nm, level, found.extra[1:]
+    )
     result: dict[str, Any] = {
         "coupled_pairs": total,
         "coupled_pairs_se": error.at(total / n_b)[0] * n_b,
@@ -248,12 +290,6 @@ def _check(
         raise ConfigError(f"soda: n_simulations of at least 0 was expected, found {n_simulations}.")
 
 
-def _shares(coupled: FloatArray) -> FloatArray:
-    shares = np.maximum(coupled, 0.0)
-    total = shares.sum()
-    return shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
-
-
 def _ring_table(found: _Counted) -> pd.DataFrame:
     data, chance, observed, coupled = found.data, found.chance, found.observed, found.coupled
     n_a, n_b = len(data.a), len(data.b)
@@ -280,7 +316,8 @@ def _ring_table(found: _Counted) -> pd.DataFrame:
 def _pairs(found: _Counted, table: pd.DataFrame, sizes: tuple[Any, Any]) -> pd.DataFrame:
     """All pairs within the largest radius, with the coupled share of their ring."""
     data = found.data
-    index_a, index_b, distance = found.cells.pairs(data.b.points_nm)
+    near = found.near
+    index_a, index_b, distance = near.index_a, near.index_b, near.distance_nm
     observed = np.maximum(table["observed"].to_numpy(), 1)
     share = np.clip(table["coupled_pairs"].to_numpy() / observed, 0.0, 1.0)
     share = np.where(table["significant"].to_numpy(), share, 0.0)

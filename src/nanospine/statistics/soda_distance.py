@@ -1,4 +1,4 @@
-"""The distribution of the coupled distance: a curve through the rings where one fits.
+"""The distribution of the coupled distance: the likelihood of every pair, where a curve fits.
 
 Sums over all rings weigh the far ones, full of chance pairs, the most. Where one of two simple
 distributions describes the coupled pairs of all rings within their errors, its mean and standard
@@ -13,16 +13,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DistanceFit", "distance_law", "fit_distance", "ring_moments"]
+from nanospine.statistics.soda_laws import FAMILIES, Family, Law
+
+__all__ = [
+    "DistanceFit", "Neighbours", "fit_distance", "likely_distances", "ring_chances", "ring_moments",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
-Family = Callable[[float, float], tuple[Callable[[FloatArray], FloatArray], float, float]]
+IntArray = npt.NDArray[np.int64]
 
 # A curve is rejected when data so far from it come up in fewer of this share of cases.
 _REJECT = 0.01
+# Rings are joined until each holds so many pairs: fewer are far from normal.
+_LEAST_COUNT = 5
+_LEAST_RINGS = 5
 # Coupled pairs over their standard error below which no curve is fitted.
-_SIGNAL = 4.0
-_ROUNDS = 3
+_SIGNAL = 2.0
+# Narrowest and widest distribution, as shares of the largest radius: a curve as narrow as the gap
+# between two pairs would be infinitely likely.
+_WIDTHS = (0.02, 2.0)
+_CENTRES = (1e-4, 2.0)
+_CERTAIN = 9.0
 
 
 @dataclass(frozen=True)
@@ -34,52 +45,198 @@ class DistanceFit:
     mean_nm: float
     std_nm: float
     variance: tuple[float, float]
+    log_likelihood: float
 
 
-def fit_distance(
-    coupled: FloatArray,
-    covariance_of: Callable[[FloatArray], FloatArray],
-    edges_nm: FloatArray,
-    start: tuple[float, float],
-) -> DistanceFit | None:
-    """Fit folded normal and gamma distributions to the coupled pairs per ring.
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """All pairs of two channels up to the largest radius, and the window about the first.
+
+    Attributes
+    ----------
+    index_a, index_b : ndarray of int64, shape (p,)
+        Points of each pair.
+    distance_nm : ndarray, shape (p,)
+        Their distance.
+    n_b : int
+        Points of `b`.
+    size : float
+        Area or volume of the window.
+    dimension : int
+        2 or 3.
+    edges_nm : ndarray, shape (m + 1,)
+        Of the rings.
+    shares : ndarray, shape (n_a, m)
+        Part of each ring of each point of `a` that lies in the window.
+    """
+
+    index_a: IntArray
+    index_b: IntArray
+    distance_nm: FloatArray
+    n_b: int
+    size: float
+    dimension: int
+    edges_nm: FloatArray
+    shares: FloatArray
+
+    def log_likelihood(self, law: Law, fraction: float) -> float:
+        """Logarithm of how likely the points of `b` are where they are.
+
+        A point of `b` is anywhere, or (`fraction`) beside any one of the points of `a` with the
+        distance of the distribution, cut off by the window and the largest radius:
+        `p(y) = (1 - f) / |W| + f / n sum_x p(|y - x|) / (s(|y - x|) Z_x)`, s the circumference or
+        surface and Z_x the part of the distribution around x that lies in the window.
+        """
+        within = law.cumulated(self.edges_nm)
+        inside = np.maximum(self.shares @ np.diff(within), 1e-300)
+        far = np.maximum(self.distance_nm, 1e-6 * self.edges_nm[-1])
+        around = 2 * np.pi * far if self.dimension == 2 else 4 * np.pi * far**2
+        density = law.density(far) / (around * inside[self.index_a])
+        met = np.bincount(self.index_b, density, minlength=self.n_b)
+        times = np.asarray(met, dtype=np.float64) * (self.size / len(self.shares))
+        return float(np.log(np.maximum(1 + fraction * (times - 1), 1e-300)).sum())
+
+    def expected(self, model: str, parameters_nm: tuple[float, float]) -> FloatArray:
+        """Share of each ring in the coupled pairs inside the window."""
+        law = ring_chances(model, parameters_nm, self.edges_nm)
+        inside = np.maximum(self.shares @ law, 1e-300)
+        return np.asarray((self.shares * law / inside[:, None]).mean(axis=0))
+
+
+def ring_chances(
+    model: str, parameters_nm: tuple[float, float], edges_nm: FloatArray
+) -> FloatArray:
+    """Chance of each ring in open space, of distances up to the largest radius."""
+    found = np.diff(FAMILIES[model](*parameters_nm).cumulated(edges_nm))
+    return np.asarray(found / max(found.sum(), 1e-300))
+
+
+def likely_distances(
+    data: Neighbours, coupled: FloatArray, covariance: FloatArray
+) -> list[DistanceFit]:
+    """Fit folded normal and gamma distributions to the distances of all pairs; the best first.
 
     Parameters
     ----------
-    coupled : ndarray, shape (m,)
-        Coupled pairs in each ring.
-    covariance_of : callable
-        Gives the covariance (m, m) of the errors, that of a sample included, for true pairs per
-        ring. It is taken at the fitted pairs, in rounds: at the found ones, rings that happen to
-        have few would count as certain.
-    edges_nm : ndarray, shape (m + 1,)
-        Of the rings.
-    start : (float, float)
-        Mean and standard deviation to begin with, NaN where unknown.
+    data : Neighbours
+        The pairs.
+    coupled, covariance : ndarray, shapes (m,), (m, m)
+        Coupled pairs in each ring with their errors, to begin with.
 
     Returns
     -------
-    DistanceFit or None
-        The better one; None where neither fits, there are too few rings, or next to no coupling.
-
-    Examples
-    --------
-    >>> from scipy.stats import norm
-    >>> edges = np.arange(0.0, 201, 20)
-    >>> pairs = 1000 * np.diff(norm.cdf(edges, 100, 25))
-    >>> found = fit_distance(pairs, lambda true: np.diag(true + 1), edges, (90, 30))
-    >>> found.model, round(found.mean_nm), round(found.std_nm)
-    ('folded normal', 100, 25)
+    list of DistanceFit
+        None for fewer than 5 rings, or next to no coupling.
     """
-    error = float(np.sqrt(max(float(covariance_of(coupled).sum()), 1e-300)))
-    if len(coupled) < 5 or coupled.sum() < _SIGNAL * error:
+    error = float(np.sqrt(max(float(covariance.sum()), 1e-300)))
+    if len(coupled) < _LEAST_RINGS or coupled.sum() < _SIGNAL * error:
+        return []
+    start = ring_moments(coupled, covariance, data.edges_nm)
+    fraction = min(float(coupled.sum()) / data.n_b, 0.99)
+    fits = [_climb(name, data, fraction, start) for name in FAMILIES]
+    return sorted((fit for fit in fits if fit is not None), key=lambda fit: -fit.log_likelihood)
+
+
+def fit_distance(
+    likely: list[DistanceFit],
+    data: Neighbours,
+    coupled: FloatArray,
+    observed: FloatArray,
+    covariance_of: Callable[[FloatArray], FloatArray],
+) -> DistanceFit | None:
+    """Give the likeliest distribution that the coupled pairs per ring do not contradict.
+
+    Parameters
+    ----------
+    likely : list of DistanceFit
+        Of :func:`likely_distances`.
+    data : Neighbours
+        The pairs.
+    coupled, observed : ndarray, shape (m,)
+        Coupled and counted pairs in each ring.
+    covariance_of : callable
+        Gives the covariance (m, m) of the errors of `coupled`, that of a sample included, for true
+        pairs per ring. It is taken at the fitted pairs: at the found ones, rings that happen to
+        have few would count as certain.
+    """
+    for fit in likely:
+        shape = data.expected(fit.model, fit.parameters_nm)
+        if _agree(coupled, observed, shape, covariance_of(coupled.sum() * shape)):
+            return fit
+    return None
+
+
+def _climb(
+    name: str, data: Neighbours, fraction: float, start: tuple[float, float]
+) -> DistanceFit | None:
+    """Climb to the highest likelihood. The fraction is taken by its logit, which has no ends."""
+    from scipy import optimize
+    from scipy.special import expit, logit
+
+    family, largest = FAMILIES[name], float(data.edges_nm[-1])
+
+    def depth(values: FloatArray) -> float:
+        law = family(float(values[1] * largest), float(values[2] * largest))
+        return -data.log_likelihood(law, float(expit(values[0])))
+
+    bounds = [(-12.0, 12.0), _CENTRES, _WIDTHS]
+    begin = [logit(max(fraction, 0.01)), start[0] / largest, start[1] / largest]
+    begin = [float(np.clip(value, *ends)) for value, ends in zip(begin, bounds, strict=True)]
+    found = optimize.minimize(
+        depth, begin, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}
+    )
+    bend = _second_derivatives(depth, found.x)
+    # Near its ends the logit of the fraction says nothing, and the fraction is as good as known.
+    free = slice(0, 3) if abs(found.x[0]) < _CERTAIN else slice(1, 3)
+    if not np.isfinite(bend).all() or (np.linalg.eigvalsh(bend[free, free]) <= 0).any():
         return None
-    fits = [
-        found
-        for name, family in _FAMILIES.items()
-        if (found := _fit(name, family, covariance_of, coupled, edges_nm, start)) is not None
-    ]
-    return min(fits, key=lambda item: item[0])[1] if fits else None
+    spread = np.linalg.inv(bend[free, free])[-2:, -2:]
+    slope = np.column_stack([_slope(family, found.x[1:], unit) for unit in np.eye(2)])
+    variance = np.diag(slope @ spread @ slope.T) * largest**2
+    first, second = (float(value) for value in found.x[1:] * largest)
+    law = family(first, second)
+    return DistanceFit(
+        name, (first, second), law.mean, law.std, (float(variance[0]), float(variance[1])),
+        -float(found.fun),
+    )  # fmt: skip
+
+
+def _slope(family: Family, at: FloatArray, unit: FloatArray) -> FloatArray:
+    """How mean and standard deviation go with one of the numbers of a distribution."""
+    step = 1e-4 * at.max()
+    ends = [family(*(at + sign * step * unit)) for sign in (1, -1)]
+    return np.array([ends[0].mean - ends[1].mean, ends[0].std - ends[1].std]) / (2 * step)
+
+
+def _second_derivatives(depth: Callable[[FloatArray], float], at: FloatArray) -> FloatArray:
+    step = np.array([0.02, 2e-3, 2e-3])
+    result = np.empty((3, 3))
+    for i in range(3):
+        for j in range(i + 1):
+            corners = [
+                si * sj * depth(at + si * step * np.eye(3)[i] + sj * step * np.eye(3)[j])
+                for si in (1, -1) for sj in (1, -1)
+            ]  # fmt: skip
+            result[i, j] = result[j, i] = sum(corners) / (4 * step[i] * step[j])
+    return result
+
+
+def _agree(
+    coupled: FloatArray, observed: FloatArray, shape: FloatArray, covariance: FloatArray
+) -> bool:
+    """Tell whether the coupled pairs per ring are those of a distribution, but for their errors."""
+    from scipy import stats
+
+    total = np.cumsum(observed)
+    part = np.minimum(total // _LEAST_COUNT, max(total[-1] // _LEAST_COUNT - 1, 0))
+    join = (part == np.unique(part)[:, None]).astype(np.float64)
+    freedom = len(join) - 3
+    if freedom < 1:
+        return True
+    white = _white(join @ covariance @ join.T)
+    found, curve = white @ join @ coupled, white @ join @ shape
+    misfit = found - curve * (found @ curve) / (curve @ curve)
+    return bool(stats.chi2.sf(misfit @ misfit, freedom) >= _REJECT)
 
 
 def _white(covariance: FloatArray) -> FloatArray:
@@ -115,102 +272,3 @@ def ring_moments(
     inside = np.diff(edges_nm) ** 2 / 12  # of distances spread evenly over a ring
     variance = float(pairs @ ((middle - mean) ** 2 + inside) / total)
     return mean, float(np.sqrt(variance))
-
-
-def _fit(
-    name: str,
-    family: Family,
-    covariance_of: Callable[[FloatArray], FloatArray],
-    coupled: FloatArray,
-    edges: FloatArray,
-    start: tuple[float, float],
-) -> tuple[float, DistanceFit] | None:
-    from scipy import optimize, stats
-
-    largest = float(edges[-1])
-    mean = start[0] if 0 < start[0] < largest else largest / 2
-    std = start[1] if 0 < start[1] < largest else mean / 2
-    scale = np.array([coupled.sum(), largest / 4, largest / 4])
-
-    def curve(values: FloatArray) -> FloatArray:
-        total, centre, width = values * scale
-        return np.asarray(total * np.diff(family(float(centre), float(width))[0](edges)))
-
-    low = np.array([0.0, 1e-3, 1e-3])
-    high = np.array([np.inf, 8.0, 8.0])
-    values = np.clip(np.array([coupled.sum(), mean, std]) / scale, low + 1e-6, high - 1e-6)
-    # To begin with, errors as if the pairs were spread evenly.
-    true = np.full(len(coupled), coupled.sum() / len(coupled))
-    for _ in range(_ROUNDS):
-        white = _white(covariance_of(true))
-        found = optimize.least_squares(
-            lambda item, white=white: white @ (coupled - curve(item)), values, bounds=(low, high)
-        )
-        values = np.clip(found.x, low + 1e-6, high - 1e-6)
-        true = curve(found.x)
-    freedom = len(coupled) - 3
-    misfit = 2 * float(found.cost)
-    if not found.success or stats.chi2.sf(misfit, freedom) < _REJECT:
-        return None
-    information = found.jac.T @ found.jac
-    if np.linalg.cond(information) > 1e10:
-        return None
-    spread = np.linalg.inv(information)
-    centre, width = (found.x * scale)[1:]
-
-    def numbers(values: FloatArray) -> FloatArray:
-        return np.array(family(*(values * scale)[1:])[1:])
-
-    step = 1e-4
-    slope = np.column_stack(
-        [
-            (numbers(found.x + step * unit) - numbers(found.x - step * unit)) / (2 * step)
-            for unit in np.eye(3)
-        ]
-    )
-    variance = np.diag(slope @ spread @ slope.T)
-    mean_nm, std_nm = numbers(found.x)
-    return misfit, DistanceFit(
-        name, (float(centre), float(width)), float(mean_nm), float(std_nm),
-        (float(variance[0]), float(variance[1])),
-    )  # fmt: skip
-
-
-def _folded(centre: float, width: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
-    """Distribution of |N(centre, width)|: its cumulated form, mean, standard deviation."""
-    from scipy.special import ndtr
-
-    def law(distance: FloatArray) -> FloatArray:
-        return np.asarray(ndtr((distance - centre) / width) - ndtr((-distance - centre) / width))
-
-    ratio = centre / width
-    mean = width * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + centre * (1 - 2 * ndtr(-ratio))
-    variance = centre**2 + width**2 - mean**2
-    return law, float(mean), float(np.sqrt(max(variance, 0.0)))
-
-
-def _gamma(mean: float, std: float) -> tuple[Callable[[FloatArray], FloatArray], float, float]:
-    """Gamma distribution of this mean and standard deviation."""
-    from scipy.special import gammainc
-
-    def law(distance: FloatArray) -> FloatArray:
-        return np.asarray(gammainc((mean / std) ** 2, distance * mean / std**2))
-
-    return law, mean, std
-
-
-_FAMILIES: dict[str, Family] = {"folded normal": _folded, "gamma": _gamma}
-
-
-def distance_law(
-    model: str, first_nm: float, second_nm: float
-) -> Callable[[FloatArray], FloatArray]:
-    """Give the cumulated distribution of a fitted model.
-
-    Examples
-    --------
-    >>> law = distance_law("folded normal", 100.0, 25.0)
-    >>> round(float(law(np.array([100.0]))[0]), 3)
-    0.5
-    """
-    return _FAMILIES[model](first_nm, second_nm)[0]

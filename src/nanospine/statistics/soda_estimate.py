@@ -6,7 +6,8 @@ A point of `b` has a vector s of how many points of `a` lie in each ring around 
 
 * anywhere:  E s = mu, mu_k = (volume of all rings k inside the window) / (volume of the window);
 * coupled in ring l:  E s_k = delta_kl + O_kl, where O_kl is how many *other* points of `a` a
-  partner meets in ring k.
+  partner meets in ring k. Which points of `a` have their partner in ring l hangs on the window:
+  those in narrow places can have none far away.
 
 With N the sum of s over the n points of `b`, E(N - n mu) = A C with A_kl = delta_kl + O_kl - mu_k,
 and C = A^-1 (N - n mu) has no bias. The share of one point is its score z = 1'A^-1(s - mu), which
@@ -54,6 +55,8 @@ class Chance:
         Covariance of the counts for a partner in ring l, first axis l.
     inverse : ndarray, shape (m, m)
         Of the centred overlap matrix.
+    shares : ndarray, shape (n, m)
+        Part of each ring of each point of `a` that lies in the window.
     pool, pool_weight : ndarray, shapes (p, m), (p,)
         Ring counts of places that have points of `a` around them, and the probability of each for
         a point anywhere; with what is missing to 1 it has none around it.
@@ -64,6 +67,7 @@ class Chance:
     covariance: FloatArray
     partner_covariance: FloatArray
     inverse: FloatArray
+    shares: FloatArray
     pool: npt.NDArray[np.int32]
     pool_weight: FloatArray
 
@@ -106,7 +110,12 @@ class Scatter:
 class _Sums:
     """What is summed over all places, chunk by chunk."""
 
-    def __init__(self, m: int, keep: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, full: FloatArray, law: FloatArray, keep: float, rng: np.random.Generator
+    ) -> None:
+        m = len(full)
+        self.full, self.law = full, law
+        self.shares: list[FloatArray] = []
         self.open = np.zeros(m)
         self.alone = np.zeros((3, m))
         self.partner = np.zeros((3, m, m))
@@ -118,19 +127,23 @@ class _Sums:
 
     def add(self, chunk: Chunk) -> None:
         weight, m = chunk.weight, len(self.open)
-        self.open += chunk.inside.any(axis=2).sum(axis=0)
+        shares = chunk.volumes / self.full
+        self.shares.append(shares)
+        own = chunk.inside.any(axis=2) * shares / np.maximum(shares @ self.law, 1e-12)[:, None]
+        self.open += own.sum(axis=0)
         for power in range(3):
             radius = (weight * chunk.radius**power).sum(axis=2)
             self.alone[power] += (chunk.volumes * radius).sum(axis=0)
         for power, others in enumerate((chunk.others, chunk.distance, chunk.square)):
             if others is not None:
                 mean = np.matmul(weight[:, :, None, :], others)[:, :, 0]
-                self.partner[power] += mean.sum(axis=0)
+                self.partner[power] += (own[:, :, None] * mean).sum(axis=0)
                 if power == 0:
                     self.weighted += np.einsum("xl,xlk->lk", chunk.volumes, mean)
         for ring in range(m):
             flat = chunk.others[:, ring].reshape(-1, m)
-            self.second[ring] += (flat * weight[:, ring].reshape(-1, 1)).T @ flat
+            each = (own[:, ring, None] * weight[:, ring]).reshape(-1, 1)
+            self.second[ring] += (flat * each).T @ flat
         self._keep_some(chunk, weight)
 
     def _keep_some(self, chunk: Chunk, weight: FloatArray) -> None:
@@ -145,12 +158,22 @@ class _Sums:
         self.pool_weight.append(share[chosen] / min(self._keep, 1.0))
 
 
-def meet_by_chance(rings: Rings, cells: Cells) -> Chance:
-    """Go through the rings of all points of `a` and sum what partners there would meet."""
+def meet_by_chance(rings: Rings, cells: Cells, law: FloatArray | None = None) -> Chance:
+    """Go through the rings of all points of `a` and sum what partners there would meet.
+
+    Parameters
+    ----------
+    rings, cells : Rings, Cells
+        Of the points of `a`.
+    law : ndarray, shape (m,), optional
+        Chance of each ring for a partner in open space, q; default: all the same. A point has its
+        partner in ring l with `q_l s_l / sum_k q_k s_k`, s the part of each ring inside the window.
+    """
     m = len(rings.edges_nm) - 1
+    law = np.full(m, 1 / m) if law is None else law
     size = rings.region.size
     keep = _POOL / (len(rings.points_nm) * m * rings.n_places)
-    sums = _Sums(m, keep, np.random.default_rng([rings.seed, 2]))
+    sums = _Sums(rings.full_volumes, law, keep, np.random.default_rng([rings.seed, 2]))
     for chunk in rings.chunks(cells):
         sums.add(chunk)
     if (sums.open == 0).any():
@@ -173,7 +196,8 @@ def meet_by_chance(rings: Rings, cells: Cells) -> Chance:
     covariance = moment - np.outer(mean[0], mean[0])
     inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     pool, weight = np.concatenate(sums.pool), np.concatenate(sums.pool_weight) / size
-    return Chance(mean, overlap, covariance, partner, inverse, pool, weight)
+    shares = np.concatenate(sums.shares)
+    return Chance(mean, overlap, covariance, partner, inverse, shares, pool, weight)
 
 
 def excess(sums: tuple[FloatArray, FloatArray, FloatArray], chance: Chance) -> FloatArray:
@@ -195,10 +219,8 @@ def excess(sums: tuple[FloatArray, FloatArray, FloatArray], chance: Chance) -> F
     return np.column_stack([coupled, *further])
 
 
-def scatter_of_scores(
-    rings: Rings, cells: Cells, weights: FloatArray, shares: FloatArray
-) -> Scatter:
-    """Give the moments of the score of a coupled point whose ring is drawn with `shares`.
+def scatter_of_scores(rings: Rings, cells: Cells, weights: FloatArray, law: FloatArray) -> Scatter:
+    """Give the moments of the score of a coupled point whose ring is drawn by `law`.
 
     Of many points a few thousand, drawn at random, tell it.
     """
@@ -214,7 +236,7 @@ def scatter_of_scores(
         mean = (chunk.weight * score).sum(axis=2)
         apart = score - mean[:, :, None]
         spread = (chunk.weight * apart**2).sum(axis=2) * share / np.maximum(share - 1, 1)
-        chance = shares * (share > 0)
+        chance = law * share
         chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
         row = (chance * (mean + weights)).sum(axis=1)
         other_ring = (mean + weights - row[:, None]) ** 2
@@ -224,5 +246,5 @@ def scatter_of_scores(
         row_square += float((row**2).sum())
     between = row_square / n - (row_sum / n) ** 2
     # The overlap is itself known from a few places per ring only.
-    sampled = 1 + float((shares**2).sum()) / rings.n_places
+    sampled = 1 + float((law**2).sum()) / rings.n_places
     return Scatter(within / n * sampled, max(between, 0.0), third / n)

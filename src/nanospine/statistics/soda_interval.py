@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.statistics.soda_distance import fit_distance, ring_moments
+from nanospine.statistics.soda_distance import DistanceFit, ring_moments
 from nanospine.statistics.soda_estimate import Chance, Scatter
 
 __all__ = [
@@ -104,19 +103,22 @@ class CoupledDistance:
 
 def coupled_distance(
     scores: FloatArray,
-    covariance_of: Callable[[FloatArray], FloatArray],
+    fit: DistanceFit | None,
+    covariance: FloatArray,
     edges_nm: FloatArray,
     level: float,
     extra: tuple[float, float],
 ) -> CoupledDistance:
-    """Take the distance from a distribution that fits the rings, else from the sums over them.
+    """Take the distance from a distribution that fits, else from the sums over the rings.
 
     Parameters
     ----------
     scores : ndarray, shape (n, m + 2)
         Of each point of `b`, as :func:`nanospine.statistics.soda_estimate.excess` gives them.
-    covariance_of : callable
-        Gives the covariance of the coupled pairs per ring for true ones, a sample's included.
+    fit : DistanceFit or None
+        The distribution.
+    covariance : ndarray, shape (m, m)
+        Of the coupled pairs per ring, a sample's included.
     edges_nm : ndarray, shape (m + 1,)
         Of the rings.
     level : float
@@ -129,11 +131,10 @@ def coupled_distance(
     reach = float(ndtri((1 + level) / 2))
     _, mean, std = three_numbers(scores)
     coupled = scores[:, :-2].sum(axis=0)
-    fit = fit_distance(coupled, covariance_of, edges_nm, (mean, std))
     if fit is None:
         errors, model, parameters = _errors_of_sums(scores), "sums", (float("nan"), float("nan"))
         if np.isfinite(mean) and not np.isfinite(std):
-            mean, std = ring_moments(coupled, covariance_of(coupled), edges_nm)
+            mean, std = ring_moments(coupled, covariance, edges_nm)
             model = "rings"
     else:
         mean, std, errors = fit.mean_nm, fit.std_nm, fit.variance
