@@ -28,6 +28,7 @@ REGIONS = {
     "box2": ns.Box((-10, 5), (90, 45)),
     "box3": ns.Box((-10, 5, 0), (90, 45, 30)),
     "polygon": ns.Polygon(L_SHAPE, [HOLE]),
+    "parts": ns.Polygon(L_SHAPE, [HOLE], [ns.Polygon([(150, 0), (200, 0), (180, 60)])]),
     "prism": ns.Prism(ns.Polygon(L_SHAPE, [HOLE]), -20, 50),
     "mask": _mask(),
     "mesh": ns.MeshRegion(trimesh.creation.icosphere(subdivisions=3, radius=50)),

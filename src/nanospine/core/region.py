@@ -8,20 +8,17 @@ Localizations carry it; when nobody said what it is, the bounding box stands in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import GeometryError, TooFewPointsError
+from nanospine.core.errors import GeometryError
 from nanospine.core.region_base import Region
 from nanospine.core.region_mask import Mask
 from nanospine.core.region_mesh import MeshRegion
-
-if TYPE_CHECKING:
-    import shapely
+from nanospine.core.region_polygon import Polygon, Prism
 
 __all__ = [
     "Box",
@@ -114,151 +111,6 @@ class Box(Region):
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Polygon(Region):
-    """A polygon of the plane with holes, nanometres.
-
-    Parameters
-    ----------
-    exterior_nm : array_like, shape (k, 2)
-        Corners in order; the last one need not repeat the first.
-    holes_nm : sequence of array_like, shape (m, 2)
-        Corners of the holes.
-
-    Examples
-    --------
-    >>> square = Polygon([(0, 0), (100, 0), (100, 100), (0, 100)],
-    ...                  [[(40, 40), (60, 40), (60, 60), (40, 60)]])
-    >>> square.size, square.contains([[50, 50], [10, 50]]).tolist()
-    (9600.0, [False, True])
-    """
-
-    exterior_nm: FloatArray
-    holes_nm: tuple[FloatArray, ...] = ()
-    assumed: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        exterior = _ring(self.exterior_nm, "exterior_nm")
-        holes = tuple(_ring(hole, "holes_nm") for hole in self.holes_nm)
-        object.__setattr__(self, "exterior_nm", exterior)
-        object.__setattr__(self, "holes_nm", holes)
-        if not self.shape.is_valid or self.shape.area <= 0:
-            from shapely.validation import explain_validity
-
-            raise GeometryError(
-                f"Polygon: a simple outline with area was expected, found "
-                f"{explain_validity(self.shape)} (nm). Draw it without crossings."
-            )
-
-    @cached_property
-    def shape(self) -> shapely.Polygon:
-        """The polygon as a shapely geometry, prepared for many queries."""
-        import shapely
-
-        polygon = shapely.Polygon(self.exterior_nm, self.holes_nm)
-        shapely.prepare(polygon)
-        return polygon
-
-    @property
-    def dimension(self) -> int:
-        """Always 2."""
-        return 2
-
-    @property
-    def size(self) -> float:
-        """Area in nm²."""
-        return float(self.shape.area)
-
-    @property
-    def bounds_nm(self) -> FloatArray:
-        """Lowest and highest corner, shape (2, 2)."""
-        return np.asarray(self.shape.bounds, dtype=np.float64).reshape(2, 2)
-
-    def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
-        """Tell for each point whether it lies in the polygon; a z is ignored."""
-        import shapely
-
-        return np.asarray(shapely.intersects_xy(self.shape, *self._points(xyz_nm).T), dtype=bool)
-
-    def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Distance to the nearest edge, those of holes included."""
-        import shapely
-
-        points = shapely.points(self._points(xyz_nm))
-        return np.asarray(shapely.distance(self.shape.boundary, points), dtype=np.float64)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the polygon as plain data."""
-        return {
-            "kind": "polygon",
-            "exterior_nm": self.exterior_nm.tolist(),
-            "holes_nm": [hole.tolist() for hole in self.holes_nm],
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Prism(Region):
-    """A polygon between two heights: what a camera sees of a polygon-shaped field in 3-D.
-
-    Examples
-    --------
-    >>> prism = Prism(Polygon([(0, 0), (100, 0), (0, 100)]), -50, 50)
-    >>> prism.size, prism.contains([[10, 10, 0], [10, 10, 60]]).tolist()
-    (500000.0, [True, False])
-    """
-
-    polygon: Polygon
-    z_low_nm: float
-    z_high_nm: float
-    assumed: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        if not self.z_low_nm < self.z_high_nm:
-            raise GeometryError(
-                f"Prism: z_low_nm {self.z_low_nm} is not below z_high_nm {self.z_high_nm}."
-            )
-
-    @property
-    def dimension(self) -> int:
-        """Always 3."""
-        return 3
-
-    @property
-    def size(self) -> float:
-        """Volume in nm³."""
-        return self.polygon.size * (self.z_high_nm - self.z_low_nm)
-
-    @property
-    def bounds_nm(self) -> FloatArray:
-        """Lowest and highest corner, shape (2, 3)."""
-        return np.column_stack([self.polygon.bounds_nm, [self.z_low_nm, self.z_high_nm]])
-
-    def contains(self, xyz_nm: npt.ArrayLike) -> BoolArray:
-        """Tell for each point whether it lies in the prism."""
-        points = self._points(xyz_nm)
-        z = points[:, 2]
-        return self.polygon.contains(points[:, :2]) & (z >= self.z_low_nm) & (z <= self.z_high_nm)
-
-    def distance_to_boundary_nm(self, xyz_nm: npt.ArrayLike) -> FloatArray:
-        """Distance to the nearest wall, floor or ceiling, from inside or outside."""
-        points = self._points(xyz_nm)
-        side = self.polygon.distance_to_boundary_nm(points[:, :2])
-        side = np.where(self.polygon.contains(points[:, :2]), side, -side)
-        height = np.minimum(points[:, 2] - self.z_low_nm, self.z_high_nm - points[:, 2])
-        outside = np.hypot(np.minimum(side, 0.0), np.minimum(height, 0.0))
-        inner = np.minimum(side, height)
-        return np.where(inner >= 0, inner, outside)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the prism as plain data."""
-        return {
-            "kind": "prism",
-            "polygon": self.polygon.to_dict(),
-            "z_low_nm": float(self.z_low_nm),
-            "z_high_nm": float(self.z_high_nm),
-        }
-
-
 def bounding_box(xyz_nm: npt.ArrayLike) -> Box:
     """Give the bounding box of points, marked as assumed; of no points, an empty box at 0.
 
@@ -294,7 +146,9 @@ def region_from_dict(data: Mapping[str, Any]) -> Region:
         if kind == "box":
             return Box(data["low_nm"], data["high_nm"], bool(data.get("assumed", False)))
         if kind == "polygon":
-            return Polygon(data["exterior_nm"], tuple(data.get("holes_nm", ())))
+            further = (region_from_dict(part) for part in data.get("further", ()))
+            parts = tuple(part for part in further if isinstance(part, Polygon))
+            return Polygon(data["exterior_nm"], tuple(data.get("holes_nm", ())), parts)
         if kind == "prism":
             polygon = region_from_dict(data["polygon"])
             if isinstance(polygon, Polygon):
@@ -324,14 +178,3 @@ def _mask_from_dict(data: Mapping[str, Any]) -> Mask:
     raw = unpacker.decompress(base64.b64decode(data["bits"]), (count + 7) // 8)
     bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=count)
     return Mask(bits.reshape(shape).astype(bool), data["voxel_nm"], data["origin_nm"])
-
-
-def _ring(corners: npt.ArrayLike, name: str) -> FloatArray:
-    ring = np.asarray(corners, dtype=np.float64)
-    if ring.ndim != 2 or ring.shape[1] != 2:
-        raise GeometryError(f"Polygon: {name} of shape (k, 2) was expected, found {ring.shape}.")
-    if len(ring) < 3:
-        raise TooFewPointsError(f"Polygon: {name} needs at least 3 corners, found {len(ring)}.")
-    if not np.isfinite(ring).all():
-        raise GeometryError(f"Polygon: {name} holds numbers that are not finite.")
-    return ring

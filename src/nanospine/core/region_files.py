@@ -32,7 +32,8 @@ def read_region(
 ) -> Region:
     """Read the region in which points could have been seen.
 
-    - GeoJSON (`.geojson`, `.json`): one polygon with holes, coordinates in nm; as
+    - GeoJSON (`.geojson`, `.json`): polygons with holes, all together one region (those that
+      overlap are joined), coordinates in nm; as
       `nanospine envelope` writes it for 2-D data, or drawn in another program. JSON that
       `Region.to_dict` gave is read as well.
     - Mesh (`.ply`, `.stl`, `.obj`, `.glb`, `.gltf`, `.off`): closed, in nm.
@@ -110,12 +111,17 @@ def _outline(file: Path) -> Region:
     if isinstance(content, dict) and "kind" in content:
         return region_from_dict(content)
     polygons = _polygons(content)
-    if len(polygons) != 1:
-        raise ReadError(
-            f"{file}: GeoJSON with one polygon was expected, found {len(polygons)}. "
-            "Keep one, or give a mask for a region in several parts."
-        )
-    rings = polygons[0]
+    if not polygons:
+        raise ReadError(f"{file}: GeoJSON with a polygon was expected, found none.")
+    parts = [_polygon(rings, file) for rings in polygons]
+    if len(parts) == 1:
+        return parts[0]
+    import shapely
+
+    return Polygon.from_shape(shapely.union_all([part.shape for part in parts]))
+
+
+def _polygon(rings: Any, file: Path) -> Polygon:
     try:
         rings = [np.asarray(ring, dtype=np.float64)[:, :2] for ring in rings]
     except (ValueError, TypeError, IndexError) as error:

@@ -70,7 +70,7 @@ def _polygon(polygon: Polygon, full: FloatArray, shift: FloatArray) -> Polygon:
     def moved(ring: FloatArray) -> FloatArray:
         return ring @ full[:2, :2].T + shift[:2]
 
-    return Polygon(moved(polygon.exterior_nm), tuple(moved(hole) for hole in polygon.holes_nm))
+    return polygon.moved(moved)
 
 
 def _box_mesh(box: Box) -> MeshRegion:

@@ -63,8 +63,8 @@ def polygon_edges(region: Region) -> FloatArray:
     import shapely
 
     if isinstance(region, Polygon):
-        shape = shapely.geometry.polygon.orient(region.shape)
-        rings = [shape.exterior, *shape.interiors]
+        shapes = [shapely.geometry.polygon.orient(part.shape) for part in region.parts]
+        rings = [ring for shape in shapes for ring in (shape.exterior, *shape.interiors)]
         loops = [np.asarray(ring.coords, dtype=np.float64)[:, :2] for ring in rings]
     else:
         (x0, y0), (x1, y1) = region.bounds_nm

@@ -62,7 +62,7 @@ def shifted(
 def shared_part(region: Region, shift_nm: FloatArray) -> Region | None:
     """Give what a region and the shifted region share.
 
-    None for a mesh, which is not cut, and where nothing or several pieces of a polygon are left.
+    None for a mesh, which is not cut, and where nothing is left.
 
     Examples
     --------
@@ -100,12 +100,7 @@ def _shared_polygon(polygon: Polygon, shift_nm: FloatArray) -> Polygon | None:
 
     moved = shapely.transform(polygon.shape, lambda corners: corners + shift_nm)
     both = polygon.shape.intersection(moved)
-    if both.geom_type != "Polygon" or both.is_empty:
-        return None
-    return Polygon(
-        np.asarray(both.exterior.coords)[:-1],
-        tuple(np.asarray(hole.coords)[:-1] for hole in both.interiors),
-    )
+    return Polygon.from_shape(both) if both.area > 0 else None
 
 
 def _shared_mask(mask: Mask, shift_nm: FloatArray) -> Mask | None:
