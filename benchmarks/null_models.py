@@ -83,6 +83,26 @@ def moved(region: ns.Box, function: str, null: str) -> Run:
     return run
 
 
+def uneven(null: ns.UnevenRandomness | str, cross: bool) -> Run:
+    """Density that falls to a fifth along x, points independent of each other."""
+
+    def falling(region: ns.Box, n: int, generator: np.random.Generator) -> FloatArray:
+        places = region.sample_nm(8 * n, generator)
+        keep = generator.random(len(places)) < 1 - 0.8 * places[:, 0] / region.high_nm[0]
+        return places[keep][:n]
+
+    def run(k: int) -> list[float]:
+        generator = np.random.default_rng([k, 6])
+        a = falling(BOX, 100, generator)
+        b = falling(BOX, 100, generator) if cross else None
+        test = ns.simulation_envelope(
+            a, "L", RADII, other=b, null=null, region=BOX, n_simulations=N_SIMULATIONS, seed=k
+        )
+        return p_values(test)
+
+    return run
+
+
 CASES = {
     "csr L rectangle": uniform(BOX, "L", False),
     "csr G rectangle": uniform(BOX, "G", False),
@@ -99,7 +119,11 @@ CASES = {
     "clusters L rectangle": moved(BOX, "L", "clusters alone"),
     "clusters L cross rectangle": moved(BOX, "L", "clusters"),
     "clusters L cross polygon": moved(CELL, "L", "clusters"),
+    "uneven L rectangle": uneven(ns.UnevenRandomness(400.0), False),
+    "uneven L cross rectangle": uneven(ns.UnevenRandomness(400.0), True),
     "naive L cross rectangle": moved(BOX, "L", "naive"),
+    "naive uneven L rectangle": uneven("csr", False),
+    "naive uneven L cross rectangle": uneven("csr", True),
 }
 
 

@@ -134,6 +134,7 @@ if TYPE_CHECKING:
     from nanospine.statistics.soda_chains import SodaChains as SodaChains
     from nanospine.statistics.soda_chains import soda_by_region as soda_by_region
     from nanospine.statistics.soda_chains import soda_chains as soda_chains
+    from nanospine.statistics.uneven import UnevenRandomness as UnevenRandomness
     from nanospine.surface.alpha_complex import AlphaComplex as AlphaComplex
     from nanospine.surface.alpha_complex import alpha_complex as alpha_complex
     from nanospine.surface.alpha_complex import alpha_tiles as alpha_tiles
@@ -274,6 +275,7 @@ _WHERE = {
     "RandomLabelling": "nanospine.statistics.randomisation",
     "RandomShift": "nanospine.statistics.randomisation",
     "ShiftedClusters": "nanospine.statistics.randomisation",
+    "UnevenRandomness": "nanospine.statistics.uneven",
     "null_patterns": "nanospine.statistics.randomisation",
     "dclf_test": "nanospine.statistics.envelopes",
     "mad_test": "nanospine.statistics.envelopes",

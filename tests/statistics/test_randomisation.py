@@ -65,6 +65,42 @@ def test_what_moves_can_be_chosen(move: str, moved: tuple[int, int]) -> None:
     assert model.name == "csr within a mask"
 
 
+def test_uneven_randomness_keeps_the_density() -> None:
+    """The density in strips is that of the kernels, each kept inside the region."""
+    points = np.column_stack([np.random.default_rng(1).uniform(0, 300, 100), np.full(100, 400.0)])
+    model = ns.UnevenRandomness(100.0)
+    many = draws(model, 60, points=points, region=SQUARE)
+    drawn = np.concatenate([one.points_nm for one in many])
+    assert SQUARE.contains(drawn).all()
+    places = SQUARE.sample_nm(200_000, 5)
+    kernel = np.zeros(len(places))
+    for centre in points:
+        weight = np.exp(-(((places - centre) / 100) ** 2).sum(axis=1) / 2)
+        kernel += weight / weight.sum()
+    edges = np.linspace(0, 600, 7)
+    found = np.histogram(drawn[:, 0], edges)[0] / len(drawn)
+    expected = np.histogram(places[:, 0], edges, weights=kernel)[0] / 100
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_uneven_randomness_of_another_channel_or_a_function() -> None:
+    corner = ns.Box((0, 0), (100, 100)).sample_nm(50, 3)
+    one = draws(ns.UnevenRandomness(20.0, source=corner), 1, other=B, region=SQUARE)[0]
+    assert np.array_equal(one.points_nm, A)
+    assert len(one.other_nm) == len(B)
+    assert one.other_nm.max() < 220
+    rising = ns.UnevenRandomness(intensity=lambda xy: xy[:, 0] > 500, move="both")
+    one = draws(rising, 1, other=B, region=L_SHAPE, points=A)[0]
+    assert one.points_nm[:, 0].min() > 500 < one.other_nm[:, 0].min()
+    assert L_SHAPE.contains(one.points_nm).all()
+    for options in ({}, {"bandwidth_nm": -1.0}, {"bandwidth_nm": 5.0, "intensity": len},
+                    {"intensity": len, "source": A}):  # fmt: skip
+        with pytest.raises(NanospineError, match="UnevenRandomness"):
+            ns.UnevenRandomness(**options)
+    with pytest.raises(NanospineError, match="one finite number per place"):
+        draws(ns.UnevenRandomness(intensity=lambda xy: -xy[:, 0]), 1, region=SQUARE)
+
+
 def test_labelling_keeps_all_positions() -> None:
     one = draws("labelling", 1, other=B, region=SQUARE)[0]
     both = np.concatenate([one.points_nm, one.other_nm])

@@ -55,6 +55,7 @@ class Null(StrEnum):
     labelling = "labelling"
     shift = "shift"
     clusters = "clusters"
+    uneven = "uneven"
 
 
 class Kind(StrEnum):
@@ -135,9 +136,22 @@ def ripley(
         typer.Option(
             "--null",
             help="csr: uniform; labelling: channels shuffled; shift: the second channel moved as "
-            "a whole; clusters: clusters (column `cluster`) moved as wholes.",
+            "a whole; clusters: clusters (column `cluster`) moved as wholes; uneven: independent, "
+            "with the density of the points smoothed by --bandwidth-nm.",
         ),
     ] = Null.csr,
+    bandwidth_nm: Annotated[
+        float | None,
+        typer.Option("--bandwidth-nm", min=1e-9, help="Smoothing for --null uneven, nm."),
+    ] = None,
+    density_of: Annotated[
+        str | None,
+        typer.Option(
+            "--density-of",
+            metavar="CHANNEL",
+            help="Smooth this channel instead, for --null uneven.",
+        ),
+    ] = None,
     simulations: Annotated[
         int, typer.Option("--simulations", min=0, help="0: the curve only, without a test.")
     ] = 199,
@@ -166,8 +180,11 @@ def ripley(
 
     if out is not None:
         check_target(out, overwrite=overwrite, marker=_MARKER)
+    if (null is Null.uneven) != (bandwidth_nm is not None):
+        raise typer.BadParameter("--null uneven and --bandwidth-nm NM go together")
     options = given(format=format, pixel_size_nm=pixel_size_nm, units=units, z_scale=z_scale)
     locs = read(file, **options)
+    uneven = bandwidth_nm, None if density_of is None else locs.channel(density_of)
     first, second, pooled = _channels(locs, channel, other)
     window = chosen_region(
         region, *((first,) if second is None else (first, second)),
@@ -185,7 +202,7 @@ def ripley(
             from nanospine.statistics.envelopes import simulation_envelope
 
             result = simulation_envelope(
-                first, function.value, distances, null=_null(null, first, second),
+                first, function.value, distances, null=_null(null, first, second, uneven),
                 n_simulations=simulations, kind=kind.value, level=level, other=second,
                 region=window, correction=correction, seed=seed, workers=workers,
                 progress=progress,
@@ -219,7 +236,16 @@ def _radii(
     return automatic_radii(pattern(searched, window), function)
 
 
-def _null(null: Null, first: Localizations, second: Localizations | None) -> str | NullModel:
+def _null(
+    null: Null,
+    first: Localizations,
+    second: Localizations | None,
+    uneven: tuple[float | None, Localizations | None],
+) -> str | NullModel:
+    if null is Null.uneven:
+        from nanospine.statistics.uneven import UnevenRandomness
+
+        return UnevenRandomness(uneven[0], uneven[1])
     if null is not Null.clusters:
         return null.value
     from nanospine.core.errors import SchemaError

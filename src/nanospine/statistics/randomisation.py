@@ -236,7 +236,8 @@ def null_patterns(
     null : str or NullModel
         "csr": uniform in the region; "labelling": the labels of two patterns shuffled; "shift":
         the second pattern moved as a whole; or a model with its own options, such as
-        :class:`CompleteRandomness`, :class:`RandomShift`, :class:`ShiftedClusters`.
+        :class:`CompleteRandomness`, :class:`RandomShift`, :class:`ShiftedClusters`,
+        :class:`nanospine.UnevenRandomness`.
     n : int
         Draws.
     other : Localizations or array_like, optional
