@@ -391,13 +391,14 @@ def test_points_in_narrow_places_have_no_far_partners():
     neck = ns.Polygon([(0, 0), (1000, 0), (1000, 480), (5000, 480), (5000, 520), (1000, 520),
                        (1000, 1000), (0, 1000)])  # fmt: skip
     points = np.concatenate([neck.sample_nm(60, 1), [[x, 500.0] for x in range(1050, 5000, 100)]])
-    edges, law = np.array([0.0, 40, 80, 160]), np.array([0.2, 0.3, 0.5])
+    edges, law = np.array([0.0, 40, 80, 160]), FAMILIES["gamma"](80.0, 40.0)
     rng = np.random.default_rng(2)
     met, partners = np.zeros((3, 3)), np.zeros(3)
     row = np.repeat(np.arange(len(points)), 2000)
     while len(row):
-        ring = rng.choice(3, len(row), p=law)
-        far = np.sqrt(rng.uniform(edges[ring] ** 2, edges[ring + 1] ** 2))
+        far = rng.gamma(4, 20, len(row))
+        row, far = row[far < 160], far[far < 160]
+        ring = np.searchsorted(edges, far) - 1
         angle = rng.uniform(0, 2 * np.pi, len(row))
         places = points[row] + far[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         inside = neck.contains(places)
@@ -411,6 +412,19 @@ def test_points_in_narrow_places_have_no_far_partners():
     found = meet_by_chance(rings, cells, law).overlap[0]
     np.testing.assert_allclose(found, met / partners, rtol=0.03, atol=0.01)
     assert np.abs(meet_by_chance(rings, cells).overlap[0] - met / partners).max() > 0.03
+    # Mean and spread of the distance, as the window leaves them.
+    shares = meet_by_chance(rings, cells).shares
+    none = np.zeros(0, dtype=np.int64)
+    near = Neighbours(none, none, np.zeros(0), 1, neck.size, 2, edges, shares)
+    tail = FAMILIES["gamma"](40.0, 20.0)
+    far = rng.gamma(4, 10, (len(points), 3000))
+    angle = rng.uniform(0, 2 * np.pi, far.shape)
+    places = points[:, None] + far[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    inside = neck.contains(places.reshape(-1, 2)).reshape(far.shape)
+    weight = inside / inside.sum(axis=1, keepdims=True)
+    mean = (weight * far).sum() / len(points)
+    std = np.sqrt((weight * (far - mean) ** 2).sum() / len(points))
+    assert near.moments(tail) == (pytest.approx(mean, rel=0.03), pytest.approx(std, rel=0.05))
 
 
 def test_ring_tail_and_holm():

@@ -197,12 +197,12 @@ class _Counted:
     """Variances of pairs, mean and spread of the distance from uncertain positions."""
 
     @property
-    def law(self) -> FloatArray:
+    def ring_chances(self) -> FloatArray:
         """Chance of each ring for a partner in open space, shape (m,)."""
         edges = self.data.edges_nm
         if not self.likely:
             return np.full(len(edges) - 1, 1 / (len(edges) - 1))
-        return ring_chances(self.likely[0].model, self.likely[0].parameters_nm, edges)
+        return ring_chances(self.likely[0].law, edges)
 
     def covariance_of(self, pairs: FloatArray) -> FloatArray:
         """Covariance of the coupled pairs per ring for true ones, a sample's included."""
@@ -230,8 +230,8 @@ def _count(data: Channels, errors: tuple[FloatArray, FloatArray], seed: int) -> 
     likely = likely_distances(near, found.coupled, found.covariance_of(found.coupled))
     found = replace(found, likely=likely)
     # Where the window cuts the same part off all points the law makes no difference.
-    if likely and (chance.shares @ found.law).std() > _EVEN:
-        chance = meet_by_chance(rings, cells, found.law)
+    if likely and (chance.shares @ found.ring_chances).std() > _EVEN:
+        chance = meet_by_chance(rings, cells, likely[0].law)
         found = replace(found, chance=chance, scores=excess(sums, chance))
     extra = position_variance(
         cells, chance, data.b, edges, seed=seed,
@@ -244,7 +244,7 @@ def _numbers(found: _Counted, level: float, target: str, partners: str) -> dict[
     """Fractions, pairs and distances with their intervals, by the names of the result."""
     data, chance, coupled = found.data, found.chance, found.coupled
     n_a, n_b, total = len(data.a), len(data.b), float(coupled.sum())
-    scatter = scatter_of_scores(found.rings, found.cells, chance.weights, found.law)
+    scatter = scatter_of_scores(found.rings, found.cells, chance.weights, found.ring_chances)
     shared = _SHARING.get(partners)
     if shared is None:
         shared = sharing(found.rings, data.b.points_nm, coupled)

@@ -38,7 +38,10 @@ _CERTAIN = 9.0
 
 @dataclass(frozen=True)
 class DistanceFit:
-    """A distribution that fits: its name, its two numbers, mean and spread with their variances."""
+    """A distribution that fits: its name and its two numbers in open space.
+
+    `mean_nm` and `std_nm`, with their variances, are of the coupled pairs in the window.
+    """
 
     model: str
     parameters_nm: tuple[float, float]
@@ -46,6 +49,11 @@ class DistanceFit:
     std_nm: float
     variance: tuple[float, float]
     log_likelihood: float
+
+    @property
+    def law(self) -> Law:
+        """The distribution in open space."""
+        return FAMILIES[self.model](*self.parameters_nm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,18 +104,38 @@ class Neighbours:
         times = np.asarray(met, dtype=np.float64) * (self.size / len(self.shares))
         return float(np.log(np.maximum(1 + fraction * (times - 1), 1e-300)).sum())
 
-    def expected(self, model: str, parameters_nm: tuple[float, float]) -> FloatArray:
+    def expected(self, law: Law) -> FloatArray:
         """Share of each ring in the coupled pairs inside the window."""
-        law = ring_chances(model, parameters_nm, self.edges_nm)
-        inside = np.maximum(self.shares @ law, 1e-300)
-        return np.asarray((self.shares * law / inside[:, None]).mean(axis=0))
+        chances = ring_chances(law, self.edges_nm)
+        inside = np.maximum(self.shares @ chances, 1e-300)
+        return np.asarray((self.shares * chances / inside[:, None]).mean(axis=0))
+
+    def moments(self, law: Law) -> tuple[float, float]:
+        """Mean and standard deviation of the distance of coupled pairs in the window.
+
+        Those of the law where the window leaves all rings whole; what lies beyond the last ring is
+        taken to be cut as that is.
+        """
+        m = len(self.edges_nm) - 1
+        fine = np.interp(np.linspace(0, m, 16 * m + 1), np.arange(m + 1), self.edges_nm)
+        far = max(law.mean + 6 * law.std, 1.5 * float(fine[-1]))
+        fine = np.concatenate([fine, np.linspace(fine[-1], far, 101)[1:]])
+        middle, chance = (fine[1:] + fine[:-1]) / 2, np.diff(law.cumulated(fine))
+        ring = np.minimum(np.searchsorted(self.edges_nm, middle) - 1, m - 1)
+        by_ring = np.bincount(ring, chance, minlength=m)
+        reached = (self.shares / np.maximum(self.shares @ by_ring, 1e-300)[:, None]).mean(axis=0)
+
+        def two(weight: FloatArray) -> FloatArray:
+            mean = weight @ middle / weight.sum()
+            return np.array([mean, np.sqrt(weight @ (middle - mean) ** 2 / weight.sum())])
+
+        mean, std = two(chance * reached[ring]) / two(chance)
+        return law.mean * float(mean), law.std * float(std)
 
 
-def ring_chances(
-    model: str, parameters_nm: tuple[float, float], edges_nm: FloatArray
-) -> FloatArray:
+def ring_chances(law: Law, edges_nm: FloatArray) -> FloatArray:
     """Chance of each ring in open space, of distances up to the largest radius."""
-    found = np.diff(FAMILIES[model](*parameters_nm).cumulated(edges_nm))
+    found = np.diff(law.cumulated(edges_nm))
     return np.asarray(found / max(found.sum(), 1e-300))
 
 
@@ -160,7 +188,7 @@ def fit_distance(
         have few would count as certain.
     """
     for fit in likely:
-        shape = data.expected(fit.model, fit.parameters_nm)
+        shape = data.expected(fit.law)
         if _agree(coupled, observed, shape, covariance_of(coupled.sum() * shape)):
             return fit
     return None
@@ -194,9 +222,9 @@ def _climb(
     slope = np.column_stack([_slope(family, found.x[1:], unit) for unit in np.eye(2)])
     variance = np.diag(slope @ spread @ slope.T) * largest**2
     first, second = (float(value) for value in found.x[1:] * largest)
-    law = family(first, second)
+    mean, std = data.moments(family(first, second))
     return DistanceFit(
-        name, (first, second), law.mean, law.std, (float(variance[0]), float(variance[1])),
+        name, (first, second), mean, std, (float(variance[0]), float(variance[1])),
         -float(found.fun),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError
 from nanospine.statistics.soda_cells import Cells
+from nanospine.statistics.soda_laws import Law
 from nanospine.statistics.soda_window import Chunk, Rings
 
 __all__ = ["Chance", "Scatter", "excess", "meet_by_chance", "scatter_of_scores"]
@@ -111,10 +112,11 @@ class _Sums:
     """What is summed over all places, chunk by chunk."""
 
     def __init__(
-        self, full: FloatArray, law: FloatArray, keep: float, rng: np.random.Generator
+        self, rings: Rings, law: Law | None, keep: float, rng: np.random.Generator
     ) -> None:
-        m = len(full)
-        self.full, self.law = full, law
+        self.full, self.law = rings.full_volumes, law
+        m = len(self.full)
+        self.chances = np.full(m, 1 / m) if law is None else np.diff(law.cumulated(rings.edges_nm))
         self.shares: list[FloatArray] = []
         self.open = np.zeros(m)
         self.alone = np.zeros((3, m))
@@ -129,20 +131,21 @@ class _Sums:
         weight, m = chunk.weight, len(self.open)
         shares = chunk.volumes / self.full
         self.shares.append(shares)
-        own = chunk.inside.any(axis=2) * shares / np.maximum(shares @ self.law, 1e-12)[:, None]
+        own = chunk.inside.any(axis=2) * shares / np.maximum(shares @ self.chances, 1e-12)[:, None]
         self.open += own.sum(axis=0)
+        beside = weight if self.law is None else chunk.weight_by(self.law.density)
         for power in range(3):
             radius = (weight * chunk.radius**power).sum(axis=2)
             self.alone[power] += (chunk.volumes * radius).sum(axis=0)
         for power, others in enumerate((chunk.others, chunk.distance, chunk.square)):
             if others is not None:
-                mean = np.matmul(weight[:, :, None, :], others)[:, :, 0]
+                mean = np.matmul(beside[:, :, None, :], others)[:, :, 0]
                 self.partner[power] += (own[:, :, None] * mean).sum(axis=0)
-                if power == 0:
-                    self.weighted += np.einsum("xl,xlk->lk", chunk.volumes, mean)
+        anywhere = np.matmul(weight[:, :, None, :], chunk.others)[:, :, 0]
+        self.weighted += np.einsum("xl,xlk->lk", chunk.volumes, anywhere)
         for ring in range(m):
             flat = chunk.others[:, ring].reshape(-1, m)
-            each = (own[:, ring, None] * weight[:, ring]).reshape(-1, 1)
+            each = (own[:, ring, None] * beside[:, ring]).reshape(-1, 1)
             self.second[ring] += (flat * each).T @ flat
         self._keep_some(chunk, weight)
 
@@ -158,22 +161,22 @@ class _Sums:
         self.pool_weight.append(share[chosen] / min(self._keep, 1.0))
 
 
-def meet_by_chance(rings: Rings, cells: Cells, law: FloatArray | None = None) -> Chance:
+def meet_by_chance(rings: Rings, cells: Cells, law: Law | None = None) -> Chance:
     """Go through the rings of all points of `a` and sum what partners there would meet.
 
     Parameters
     ----------
     rings, cells : Rings, Cells
         Of the points of `a`.
-    law : ndarray, shape (m,), optional
-        Chance of each ring for a partner in open space, q; default: all the same. A point has its
-        partner in ring l with `q_l s_l / sum_k q_k s_k`, s the part of each ring inside the window.
+    law : Law, optional
+        Of the distance of partners in open space, with chance q_l of ring l; default: the same for
+        all rings, and even within each. In the window a point has its partner in ring l with
+        `q_l s_l / sum_k q_k s_k`, s the part of each ring that is inside.
     """
     m = len(rings.edges_nm) - 1
-    law = np.full(m, 1 / m) if law is None else law
     size = rings.region.size
     keep = _POOL / (len(rings.points_nm) * m * rings.n_places)
-    sums = _Sums(rings.full_volumes, law, keep, np.random.default_rng([rings.seed, 2]))
+    sums = _Sums(rings, law, keep, np.random.default_rng([rings.seed, 2]))
     for chunk in rings.chunks(cells):
         sums.add(chunk)
     if (sums.open == 0).any():
@@ -219,8 +222,10 @@ def excess(sums: tuple[FloatArray, FloatArray, FloatArray], chance: Chance) -> F
     return np.column_stack([coupled, *further])
 
 
-def scatter_of_scores(rings: Rings, cells: Cells, weights: FloatArray, law: FloatArray) -> Scatter:
-    """Give the moments of the score of a coupled point whose ring is drawn by `law`.
+def scatter_of_scores(
+    rings: Rings, cells: Cells, weights: FloatArray, chances: FloatArray
+) -> Scatter:
+    """Give the moments of the score of a coupled point, by the chance of each ring in open space.
 
     Of many points a few thousand, drawn at random, tell it.
     """
@@ -236,7 +241,7 @@ def scatter_of_scores(rings: Rings, cells: Cells, weights: FloatArray, law: Floa
         mean = (chunk.weight * score).sum(axis=2)
         apart = score - mean[:, :, None]
         spread = (chunk.weight * apart**2).sum(axis=2) * share / np.maximum(share - 1, 1)
-        chance = law * share
+        chance = chances * share
         chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
         row = (chance * (mean + weights)).sum(axis=1)
         other_ring = (mean + weights - row[:, None]) ** 2
@@ -246,5 +251,5 @@ def scatter_of_scores(rings: Rings, cells: Cells, weights: FloatArray, law: Floa
         row_square += float((row**2).sum())
     between = row_square / n - (row_sum / n) ** 2
     # The overlap is itself known from a few places per ring only.
-    sampled = 1 + float((law**2).sum()) / rings.n_places
+    sampled = 1 + float((chances**2).sum()) / rings.n_places
     return Scatter(within / n * sampled, max(between, 0.0), third / n)

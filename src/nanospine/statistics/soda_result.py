@@ -33,7 +33,8 @@ class SodaResult:
         `_high`.
     distance_model : str
         "folded normal" or "gamma" where that distribution fits the coupled pairs of all rings: mean
-        and standard deviation are its own, what lies beyond the last ring included. Else "sums":
+        and standard deviation are its own, as the window leaves it, what lies beyond the last ring
+        included. Else "sums":
         those of the coupled pairs inside the rings; "rings": the same with no ring below 0, where
         errors of far rings would leave no positive variance.
     distance_parameters_nm : (float, float)

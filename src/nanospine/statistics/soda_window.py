@@ -8,7 +8,7 @@ the places where the integrand bends (boxes).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -47,12 +47,23 @@ class Chunk:
     """Their distances, summed, the same shape."""
     square: FloatArray | None
     """Their squared distances, summed."""
+    dimension: int
+    """2 or 3."""
 
     @property
     def weight(self) -> FloatArray:
         """1 over the places of a ring that are inside, 0 for those outside, shape (c, m, j)."""
         share = np.maximum(self.inside.sum(axis=2, keepdims=True), 1)
         return np.asarray(self.inside / share, dtype=np.float64)
+
+    def weight_by(self, density: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """Give the same for places that are as likely as a density of distances says."""
+        dimension = self.dimension
+        raw = self.inside * density(self.radius) / self.radius ** (dimension - 1)
+        total = raw.sum(axis=2, keepdims=True)
+        # Where the density is no more than a rounding, all places are the same.
+        good = total > 1e-300
+        return np.where(good, raw / np.where(good, total, 1.0), self.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +127,13 @@ class Rings:
             volumes = self._volumes(rows, edge, inside)
             if not distances:
                 others = cells.ring_counts(flat, self.edges_nm).reshape(shape) - own
-                yield Chunk(volumes, inside, radius, others, None, None)
+                yield Chunk(volumes, inside, radius, others, None, None, dimension)
                 continue
             sums = [item.reshape(shape) for item in cells.ring_sums(flat, self.edges_nm)]
             away = radius[..., None]
             yield Chunk(
                 volumes, inside, radius,
-                sums[0] - own, sums[1] - own * away, sums[2] - own * away**2,
+                sums[0] - own, sums[1] - own * away, sums[2] - own * away**2, dimension,
             )  # fmt: skip
 
     def _offsets(self, rows: slice, j: int, rng: np.random.Generator) -> FloatArray:
