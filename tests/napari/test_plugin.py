@@ -40,7 +40,17 @@ def test_the_manifest_is_valid():
     assert len(manifest.contributions.sample_data) == 2
 
 
-@pytest.mark.parametrize("name", ["Clean localizations", "Envelope", "Spines", "Table of spines"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Clean localizations",
+        "Envelope",
+        "Spines",
+        "Coupling (SODA)",
+        "Voxels and labels",
+        "Table of spines",
+    ],
+)
 def test_napari_docks_every_widget(points, name):
     dock, widget = points.window.add_plugin_dock_widget("nanospine", name)
     assert name in dock.name

@@ -41,7 +41,7 @@ class StepWidget(Container):  # type: ignore[misc]
     Parameters
     ----------
     napari_viewer : napari.Viewer
-    takes : type
+    takes : type or tuple of types
         Of what a layer must hold to be offered.
     options : list of magicgui widgets
     verb : str
@@ -49,7 +49,11 @@ class StepWidget(Container):  # type: ignore[misc]
     """
 
     def __init__(
-        self, napari_viewer: napari.Viewer, takes: type, options: list[Any], verb: str
+        self,
+        napari_viewer: napari.Viewer,
+        takes: type | tuple[type, ...],
+        options: list[Any],
+        verb: str,
     ) -> None:
         self.viewer = napari_viewer
         self._takes = takes
@@ -138,9 +142,12 @@ class StepWidget(Container):  # type: ignore[misc]
 
     def _done(self, found: Any) -> None:
         self._busy(False)
-        for data, options, kind in self.layers_of(found):
-            getattr(self.viewer, f"add_{kind}")(data, **options)
-        self.status.value = self.said(found)
+        try:
+            for data, options, kind in self.layers_of(found):
+                getattr(self.viewer, f"add_{kind}")(data, **options)
+            self.status.value = self.said(found)
+        except Exception as error:  # noqa: BLE001 - Qt would end the program, and napari with it
+            self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._busy(False)
