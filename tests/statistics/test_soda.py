@@ -34,6 +34,7 @@ from nanospine.statistics.soda_distance import (
     ring_moments,
 )
 from nanospine.statistics.soda_estimate import excess, meet_by_chance
+from nanospine.statistics.soda_joint import shift_p
 from nanospine.statistics.soda_laws import FAMILIES
 from nanospine.statistics.soda_null import holm, ring_p
 from nanospine.statistics.soda_partners import sharing
@@ -463,6 +464,43 @@ def test_chains_of_three_channels():
     with pytest.raises(ConfigError, match="same objects of b"):
         soda_chains(ab, ns.soda(b[:200], c, radii, region=region))
     assert loose.to_frame()["n_b"].tolist() == [300]
+
+
+@pytest.mark.parametrize(
+    "region",
+    [ns.Box((0, 0), (4000, 4000)), ns.Polygon([(0, 0), (4600, 0), (4600, 3000), (0, 4000)])],
+)
+def test_joint_test_by_shifts_keeps_its_level_where_shuffling_does_not(region):
+    """Marks in patches that ignore each other, and marks that do not."""
+    rng = np.random.default_rng(1)
+    rejected, shuffles, together = [], [], []
+    for _ in range(60):
+        points = region.sample_nm(400, rng)
+        first, second = (
+            (np.linalg.norm(points[:, None] - region.sample_nm(5, rng), axis=2).min(axis=1) < 700)
+            * rng.uniform(0.5, 1, 400)
+            for _ in range(2)
+        )
+        rejected.append(shift_p(points, first, second, region, 39, rng) <= 0.05)
+        together.append(shift_p(points, first, first, region, 39, rng) <= 0.05)
+        found = [first @ rng.permutation(second) for _ in range(39)]
+        shuffles.append((1 + (np.array(found) >= first @ second).sum()) / 40 <= 0.05)
+    assert np.mean(rejected) <= 0.13
+    assert np.mean(shuffles) > 0.2
+    assert np.mean(together) > 0.9
+
+
+def test_chains_by_shifts():
+    region = ns.Box((0, 0), (30_000, 30_000))
+    a, b, _ = planted(region, 300, 0.5, 1, mean=40, std=5)
+    c = np.concatenate([b[:60] + np.array([0, 40]), region.sample_nm(240, 77)])
+    radii = [20, 35, 50, 100]
+    ab, bc = (ns.soda(*pair, radii, region=region) for pair in ((a, b), (b, c)))
+    found = soda_chains(ab, bc, b=b, n_simulations=99)
+    assert (found.p_value, found.test) == (0.01, "shift")
+    assert found.expected == soda_chains(ab, bc).expected
+    with pytest.raises(ConfigError, match="b must be the objects"):
+        soda_chains(ab, bc, b=b[:50])
 
 
 def test_coupling_by_region():

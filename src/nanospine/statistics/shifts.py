@@ -8,7 +8,7 @@ import numpy.typing as npt
 from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.core.region import Box, Mask, Polygon, Prism, Region
 
-__all__ = ["shared_part", "shifted"]
+__all__ = ["shared_part", "shift_by_chance", "shifted"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def shifted(
         raise ConfigError(f"max_shift_nm: a positive length was expected, found {max_shift_nm}.")
     cut = isinstance(region, Polygon | Prism | Mask)
     for _ in range(_TRIES):
-        shift = _in_ball(reach, region, generator)
+        shift = shift_by_chance(reach, region, generator)
         if not cut:
             if region.contains(moved_nm + shift).all():
                 return fixed_nm, moved_nm + shift, region
@@ -83,7 +83,7 @@ def shared_part(region: Region, shift_nm: FloatArray) -> Region | None:
     return None
 
 
-def _in_ball(reach: float, region: Region, generator: np.random.Generator) -> FloatArray:
+def shift_by_chance(reach: float, region: Region, generator: np.random.Generator) -> FloatArray:
     """Draw a shift uniformly in a ball; in whole voxels for a mask, so that its part is a mask."""
     d = region.dimension
     direction = generator.normal(size=d)

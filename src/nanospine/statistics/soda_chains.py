@@ -9,6 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from nanospine.core.errors import ConfigError
+from nanospine.core.localizations import Localizations
+from nanospine.statistics.soda_input import Objects, as_points
+from nanospine.statistics.soda_joint import shift_p
 from nanospine.statistics.soda_result import SodaResult
 
 __all__ = ["SodaChains", "soda_by_region", "soda_chains"]
@@ -32,7 +35,8 @@ class SodaChains:
     expected_by_chance : float
         What this is on average when coupling to one side says nothing about the other.
     p_value : float
-        Chance of at least as many, by shuffling which objects of `b` are coupled to `c`.
+        Chance of at least as many, by shuffling which objects of `b` are coupled to `c`, or by
+        moving the coupling to `c` over the objects as a whole (`test`).
     n_b : int
         Objects of `b`.
     only_ab, only_bc : ndarray of int64
@@ -41,6 +45,8 @@ class SodaChains:
         Objects of `b` coupled to none.
     strict : bool
         All three pairs are asked for.
+    test : str
+        "shuffle" or "shift".
     """
 
     chains: pd.DataFrame = field(repr=False)
@@ -52,6 +58,7 @@ class SodaChains:
     only_bc: IntArray = field(repr=False)
     single_b: IntArray = field(repr=False)
     strict: bool = False
+    test: str = "shuffle"
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row with the numbers."""
@@ -60,6 +67,7 @@ class SodaChains:
                 {
                     "n_b": self.n_b, "n_chains": len(self.chains), "expected": self.expected,
                     "expected_by_chance": self.expected_by_chance, "p_value": self.p_value,
+                    "test": self.test,
                     "n_only_ab": len(self.only_ab), "n_only_bc": len(self.only_bc),
                     "n_single_b": len(self.single_b), "strict": self.strict,
                 }
@@ -72,6 +80,7 @@ def soda_chains(
     bc: SodaResult,
     ac: SodaResult | None = None,
     *,
+    b: Objects | None = None,
     strict: bool = False,
     least_probability: float = 0.0,
     n_simulations: int = 999,
@@ -87,14 +96,18 @@ def soda_chains(
         Of `soda(b, c, ...)` with the same objects of `b`.
     ac : SodaResult, optional
         Of `soda(a, c, ...)`: adds the third distance; needed for `strict`.
+    b : Localizations, Clusters, DataFrame or array_like, optional
+        The objects of `b`, the same that both results are of: the joint test moves couplings as a
+        whole instead of shuffling objects, so that parts of a cell in which everything is coupled
+        do not look like chains.
     strict : bool
         A chain needs all three pairs; else the two that share an object of `b` suffice.
     least_probability : float
         Pairs below it are no coupling.
     n_simulations : int
-        Shuffles of the objects of `b` for the joint test.
+        Shuffles or shifts for the joint test.
     seed : int
-        Of the shuffles.
+        Of these.
 
     Returns
     -------
@@ -105,7 +118,7 @@ def soda_chains(
     Raises
     ------
     ConfigError
-        For `strict` without `ac`, or results of different objects of `b`.
+        For `strict` without `ac`, results of different objects of `b`, or other objects in `b`.
 
     Examples
     --------
@@ -148,18 +161,37 @@ def soda_chains(
     to_c = _partnered(objects, second["index_b"], second["p_bc"])
     rng = np.random.default_rng(seed)
     found = float(to_a @ to_c)
-    shuffled = np.array([to_a @ rng.permutation(to_c) for _ in range(n_simulations)])
+    if b is None:
+        shuffled = np.array([to_a @ rng.permutation(to_c) for _ in range(n_simulations)])
+        p_value = float((1 + (shuffled >= found - 1e-9).sum()) / (n_simulations + 1))
+    else:
+        places = _places(b, objects, ab)
+        p_value = shift_p(places, to_a, to_c, ab.region, n_simulations, rng)
     return SodaChains(
         chains=chains[columns].reset_index(drop=True),
         expected=found,
         expected_by_chance=float(to_a.sum() * to_c.sum() / len(objects)),
-        p_value=float((1 + (shuffled >= found - 1e-9).sum()) / (n_simulations + 1)),
+        p_value=p_value,
+        test="shuffle" if b is None else "shift",
         n_b=len(objects),
         only_ab=objects[(to_a > 0) & (to_c == 0)],
         only_bc=objects[(to_a == 0) & (to_c > 0)],
         single_b=objects[(to_a == 0) & (to_c == 0)],
         strict=strict,
     )
+
+
+def _places(b: Objects, objects: IntArray, ab: SodaResult) -> FloatArray:
+    """Positions of the objects of `b` that both results are of."""
+    points = as_points(b, "b")
+    xyz = points.xyz_nm if isinstance(points, Localizations) else points
+    dimension = ab.region.dimension
+    if xyz.ndim != 2 or xyz.shape[1] < dimension or len(xyz) <= objects.max():
+        raise ConfigError(
+            f"soda_chains: b must be the objects that ab and bc were made of, (n, {dimension}) "
+            f"with n above {objects.max()}, found {xyz.shape}."
+        )
+    return np.ascontiguousarray(xyz[objects, :dimension])
 
 
 def _coupled(result: SodaResult, name: str, least: float) -> pd.DataFrame:
