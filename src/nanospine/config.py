@@ -59,6 +59,7 @@ alpha_nm = "auto"           # radius of the probe sphere, nm: gaps smaller than 
 # precision_nm = [10, 10, 20]   # localization precision x, y, z, where the table has none
 # min_length_nm = 300.0         # what stands out less is roughness of the shaft
 # seed = 0
+# corrections = "corrections.json"   # changes made by hand in napari: merged, split, rejected ...
 
 [output]
 folder = "results"          # made anew, whole or not at all
@@ -144,7 +145,7 @@ class EnvelopeOptions(_Section):
 
 
 class SpineOptions(_Section):
-    """`[spines]`: see :func:`nanospine.find_spines`."""
+    """`[spines]`: see :func:`nanospine.find_spines`; `corrections` is a file of changes by hand."""
 
     precision_nm: Annotated[tuple[float, ...] | None, BeforeValidator(_precision)] = None
     preset: str = "nanospine"
@@ -152,6 +153,7 @@ class SpineOptions(_Section):
     base_nm: Annotated[float, Field(gt=0)] = 80.0
     join_nm: Annotated[float, Field(gt=0)] = 150.0
     seed: int = 0
+    corrections: str | None = None
 
 
 class OutputOptions(_Section):
@@ -234,6 +236,12 @@ class RunConfig(_Section):
     def input_path(self) -> Path:
         """Where the input is."""
         return self.base_folder / Path(self.input.path).expanduser()
+
+    @property
+    def corrections_path(self) -> Path | None:
+        """Where the changes made by hand are, if there are any."""
+        name = self.spines.corrections
+        return None if name is None else self.base_folder / Path(name).expanduser()
 
     @property
     def output_folder(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,6 +156,10 @@ def run(
 
     check_target(config.output_folder, overwrite=config.output.overwrite)
     check_formats(config.output.formats)
+    if config.corrections_path is not None:
+        from nanospine.output.corrections import read_corrections
+
+        read_corrections(config.corrections_path)  # what is wrong with it is said before the work
     timings: dict[str, float] = {}
     with _timed(timings, "read"):
         report(progress, "reading", 0.0)
@@ -245,6 +250,7 @@ def analyse(
             seed=asked.seed,
             progress=progress,
         )
+        spines = _corrected(spines, wrapped_locs, config)
     notes += spines.notes
     known = wrapped_locs.precision_nm
     if (
@@ -318,6 +324,22 @@ def _structure(
     return chosen, np.flatnonzero((localizations.table["channel"] == channel).to_numpy())
 
 
+def _corrected(spines: Spines, localizations: Localizations, config: RunConfig) -> Spines:
+    """Apply the changes made by hand that the configuration names."""
+    if config.corrections_path is None:
+        return spines
+    from nanospine.output.corrected import corrected_spines
+    from nanospine.output.corrections import read_corrections
+
+    precision = config.spines.precision_nm
+    return corrected_spines(
+        spines,
+        read_corrections(config.corrections_path),
+        localizations,
+        precision_nm=None if precision is None else _one_or_three(precision),
+    )
+
+
 def _one_or_three(values: tuple[float, ...]) -> float | tuple[float, ...]:
     return values[0] if len(values) == 1 else values
 
@@ -361,6 +383,8 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
             write_mesh(result.envelope, folder / f"envelope{suffix}")
             write_mesh(spines, folder / f"spines{suffix}")
         write_exports(spines, folder, result.config.output.formats)
+        if result.config.corrections_path is not None:
+            shutil.copyfile(result.config.corrections_path, folder / "corrections-applied.json")
         if result.config.output.pictures:
             _draw(result, folder, progress)
     text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False)

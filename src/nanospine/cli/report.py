@@ -123,6 +123,11 @@ def analysed_again(folder: Path) -> tuple[RunConfig, Analysis]:
     from nanospine.pipeline import analyse
 
     stored = jsonlib.loads((folder / "run.json").read_text(encoding="utf-8"))
-    config = RunConfig.from_dict({**stored["config"], "filter": [], "step": []})
+    # The run's own copy of the changes made by hand: the file itself may be gone by now
+    applied = folder / "corrections-applied.json"
+    asked = {**stored["config"]["spines"], "corrections": None}
+    if applied.is_file():
+        asked["corrections"] = str(applied.resolve())
+    config = RunConfig.from_dict({**stored["config"], "filter": [], "step": [], "spines": asked})
     with progress_bar() as progress:
         return config, analyse(read(folder / "localizations.parquet"), config, progress=progress)

@@ -45,6 +45,15 @@ def spines(
         typer.Option("--min-length-nm", min=1e-3, help="What stands out less is no spine."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="For the intervals.")] = 0,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            "--corrections",
+            metavar="FILE",
+            help="Changes made by hand, saved by the napari plugin: merged and split spines are "
+            "measured anew.",
+        ),
+    ] = None,
     format: FormatOption = None,
     pixel_size_nm: PixelSizeOption = None,
     units: UnitsOption = None,
@@ -68,7 +77,12 @@ def spines(
                 z_scale=z_scale,
             ),
             "envelope": given(alpha_nm=alpha_or_auto(alpha_nm), label=label, channel=channel),
-            "spines": given(precision_nm=precision, min_length_nm=min_length_nm, seed=seed),
+            "spines": given(
+                precision_nm=precision,
+                min_length_nm=min_length_nm,
+                seed=seed,
+                corrections=None if corrections is None else str(corrections),
+            ),
             "output": {"folder": str(folder), "overwrite": overwrite},
         }
     )

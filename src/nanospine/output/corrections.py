@@ -41,6 +41,8 @@ class Correction:
         For "split": a plane; what lies on the side of the normal becomes a new spine.
     reason : str
         Words of the person.
+    tip_nm : tuple of three floats, or None
+        Tip of the spine: a run that numbers its spines otherwise finds it by this.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Correction:
     point_nm: tuple[float, float, float] | None = None
     normal: tuple[float, float, float] | None = None
     reason: str = ""
+    tip_nm: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         where = f"correction of spine {self.spine}"
@@ -70,18 +73,25 @@ class Correction:
             raise SchemaError(f"{where}: splitting needs point_nm and normal of a plane.")
 
     @property
-    def words(self) -> str:
+    def did(self) -> str:
         """The change as a sentence."""
-        did = {
+        words = {
             "retype": f"was called {self.type}",
             "reject": "was rejected",
             "merge": f"was merged with spine {self.other}",
             "split": "was split by a plane",
         }[self.action]
+        return f"Spine {self.spine} {words} by hand{f' ({self.reason})' if self.reason else ''}."
+
+    @property
+    def words(self) -> str:
+        """The change as a sentence, where nothing is measured anew."""
         after = " Its numbers are those from before." if self.action in ("merge", "split") else ""
-        return (
-            f"Spine {self.spine} {did} by hand{f' ({self.reason})' if self.reason else ''}.{after}"
-        )
+        return self.did + after
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what is stored; what is empty is left out."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, "")}
 
 
 def write_corrections(corrections: Iterable[Correction], path: str | os.PathLike[str]) -> None:
@@ -95,10 +105,7 @@ def write_corrections(corrections: Iterable[Correction], path: str | os.PathLike
     ...     read_corrections(f"{folder}/c.json")[0].words
     'Spine 3 was rejected by hand.'
     """
-    items = [
-        {key: value for key, value in asdict(item).items() if value not in (None, "")}
-        for item in corrections
-    ]
+    items = [item.to_dict() for item in corrections]
     content = {"nanospine_corrections": 1, "nanospine": __version__, "corrections": items}
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -121,6 +128,8 @@ def read_corrections(path: str | os.PathLike[str]) -> tuple[Correction, ...]:
         if not isinstance(items, list):
             raise TypeError("no list of corrections")
         return tuple(_correction(item) for item in items)
+    except OSError as error:
+        raise SchemaError(f"{source}: cannot be read: {error.strerror or error}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SchemaError(
             f"{source}: corrections were expected, as the napari plugin saves them ({error})."
@@ -129,7 +138,9 @@ def read_corrections(path: str | os.PathLike[str]) -> tuple[Correction, ...]:
 
 def _correction(item: Mapping[str, Any]) -> Correction:
     planes = {
-        name: tuple(map(float, item[name])) for name in ("point_nm", "normal") if name in item
+        name: tuple(map(float, item[name]))
+        for name in ("point_nm", "normal", "tip_nm")
+        if name in item
     }
     other = item.get("other")
     return Correction(

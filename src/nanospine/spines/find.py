@@ -277,6 +277,7 @@ def _shaft(mesh: trimesh.Trimesh, found: _Dissection) -> Shaft | None:
         axes_nm=tuple(axis.points_nm for axis in found.axes),
         radii_nm=tuple(axis.mean_radius_nm for axis in found.axes),
         mesh=part,
+        sections=found.axes,
     )
 
 

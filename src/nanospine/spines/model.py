@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import trimesh
 
     from nanospine.spines.neck import NeckProfile
+    from nanospine.spines.shaft import ShaftAxis
     from nanospine.surface.envelope import Envelope
 
 __all__ = ["BACKGROUND", "COLUMNS", "SHAFT", "Shaft", "Spine", "Spines"]
@@ -67,11 +68,14 @@ class Shaft:
         Radius along each axis (of the circle with the area of the cross-section), spines left out.
     mesh : trimesh.Trimesh
         The shaft's part of the envelope; open where spines stood.
+    sections : tuple of ShaftAxis
+        The stretches with their radius by direction, for measuring spines anew.
     """
 
     axes_nm: tuple[FloatArray, ...]
     radii_nm: tuple[FloatArray, ...]
     mesh: trimesh.Trimesh
+    sections: tuple[ShaftAxis, ...] = field(default=(), repr=False)
 
     @property
     def length_nm(self) -> float:
