@@ -240,7 +240,7 @@ def test_the_assumed_box_is_said():
     ("points", "radii", "options", "error", "message"),
     [
         (np.zeros((0, 2)), [1], {}, TooFewPointsError, "at least 2 points are needed, found none"),
-        ([[1, 1]], [1], {"region": SQUARE}, TooFewPointsError, "at least 2 points inside"),
+        ([[1, 1]], [1], {"region": SQUARE}, TooFewPointsError, "at least 2 points are needed inside"),
         ([[1, 1], [np.nan, 2]], [1], {}, GeometryError, "1 of 2 rows hold NaN"),
         ([[-1, 1], [-2, 2]], [1], {"region": SQUARE}, TooFewPointsError, "found 0 of 2"),
         ([[1, 1], [1, 1]], [1], {}, GeometryError, "all points lie on one line"),
@@ -249,7 +249,7 @@ def test_the_assumed_box_is_said():
         ([[1, 1], [2, 3]], [], {}, ConfigError, "a list of finite distances"),
         ([[1, 1], [2, 3]], [1], {"region": CUBE}, GeometryError, "the region has 3 dimensions"),
         ([[1, 1], [2, 3]], [1], {"other": np.zeros((0, 2)), "region": SQUARE}, TooFewPointsError,
-         "other: at least 1 points are needed, found none"),
+         "other: at least 1 point is needed, found none"),
         ([[1, 1], [2, 3]], [1], {"intensity": [1, 0]}, ConfigError, "all above 0"),
         ([[1, 1], [2, 3]], [1], {"intensity": [1, 1, 1]}, ConfigError, "each of the 2 points"),
         ([[1, 1], [2, 3]], [1], {"other_intensity": 1.0}, ConfigError, "no second pattern"),

@@ -524,7 +524,13 @@ GOOD = np.random.default_rng(0).uniform(0, 3000, (30, 2))
     ("a", "b", "options", "error", "message"),
     [
         (np.zeros((0, 2)), GOOD, {}, TooFewPointsError, "a: at least 2 points are needed"),
-        (GOOD, GOOD[:1], {}, TooFewPointsError, "b: at least 2 points inside the region"),
+        (
+            GOOD,
+            GOOD[:1],
+            {},
+            TooFewPointsError,
+            "b: at least 2 points are needed inside the region",
+        ),
         (GOOD, np.full((9, 2), 500.0), {}, GeometryError, "all 9 points of b .* at one place"),
         (GOOD, GOOD - 9000, {}, TooFewPointsError, "b: .* found 0 of 30"),
         (GOOD, GOOD, {"radii_nm": [50, 4000]}, ConfigError, "largest radius, 4000 nm"),

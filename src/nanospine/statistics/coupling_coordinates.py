@@ -12,7 +12,7 @@ from nanospine.core.errors import ConfigError
 from nanospine.core.localizations import from_arrays
 from nanospine.core.region import Region
 from nanospine.statistics.nearest import neighbour_distances
-from nanospine.statistics.patterns import Pattern, Points, pattern, shared_region
+from nanospine.statistics.patterns import Pattern, Points, beyond_note, pattern, shared_region
 from nanospine.statistics.soda_cells import Cells
 
 __all__ = ["ClusterColocalization", "Colocalization", "cluster_colocalization", "colocalization"]
@@ -98,7 +98,8 @@ def colocalization(
     window = shared_region(a, b, region)
     first, second = pattern(a, window, name="a"), pattern(b, window, name="b")
     values = [_values(x, y, radius_nm, n_steps) for x, y in ((first, second), (second, first))]
-    notes = list(dict.fromkeys(first.notes + second.notes))
+    beyond = beyond_note(np.array([radius_nm]), window)
+    notes = list(dict.fromkeys(first.notes + second.notes + beyond))
     for name, found in zip("ab", values, strict=True):
         lonely = int(np.isnan(found).sum())
         if lonely:

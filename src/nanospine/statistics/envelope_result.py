@@ -37,6 +37,8 @@ class DeviationTest:
         Distances that were looked at.
     function, null : str
         What was computed, and of which null model.
+    notes : tuple of str
+        What a reader must know of the data.
     """
 
     name: str
@@ -46,6 +48,7 @@ class DeviationTest:
     interval_nm: tuple[float, float]
     function: str
     null: str
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row: test, function, null model, interval, statistic, p, simulations."""
@@ -179,5 +182,5 @@ class EnvelopeTest:
     ) -> DeviationTest:
         return DeviationTest(
             name, float(statistic), monte_carlo_p(float(statistic), simulated), simulated,
-            (float(used[0]), float(used[-1])), self.function, self.null,
+            (float(used[0]), float(used[-1])), self.function, self.null, self.notes,
         )  # fmt: skip

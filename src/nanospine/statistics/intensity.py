@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from nanospine.core.errors import ConfigError
+from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.core.region import Box, Region
 from nanospine.statistics.cells import Grid, fill, segments, sorted_into_cells
 from nanospine.statistics.pairs import BLOCK, over_chunks
@@ -74,6 +74,11 @@ def kernel_intensity(
         region = shared_region(points, other, region)
         a = pattern(points, region)
         there = pattern(other, region, name="other").points_nm
+    if a.region.size <= 0:
+        raise GeometryError(
+            "region: the points lie on one line, plane or place, and their bounding box has no "
+            "size; say where they could have been seen: region=..."
+        )
     dimension = a.region.dimension
     cells = sorted_into_cells(
         a.points_nm, _CUT * bandwidth_nm, other=there, half=False, threads=threads

@@ -19,7 +19,14 @@ from nanospine.statistics.distance_laws import (
     places,
     sized,
 )
-from nanospine.statistics.patterns import Pattern, Points, checked_radii, pattern, shared_region
+from nanospine.statistics.patterns import (
+    Pattern,
+    Points,
+    beyond_note,
+    checked_radii,
+    pattern,
+    shared_region,
+)
 
 __all__ = [
     "NearestDistances",
@@ -358,5 +365,8 @@ def _curve(
         n_points=len(first),
         n_other=0 if second is None else len(second),
         region=first.region,
-        notes=first.notes + (second.notes if second is not None else ()) + notes,
+        notes=first.notes
+        + (second.notes if second is not None else ())
+        + notes
+        + beyond_note(radii, first.region),
     )

@@ -11,7 +11,7 @@ from nanospine.core.errors import ConfigError, GeometryError, TooFewPointsError
 from nanospine.core.localizations import Localizations
 from nanospine.core.region import Region, bounding_box
 
-__all__ = ["Pattern", "checked_radii", "pattern", "shared_region"]
+__all__ = ["Pattern", "beyond_note", "checked_radii", "pattern", "shared_region"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -76,7 +76,7 @@ def pattern(
             f"{name}: an array of shape (n, 2) or (n, 3) in nm was expected, found {xyz.shape}."
         )
     if len(xyz) == 0:
-        raise TooFewPointsError(f"{name}: at least {max(least, 1)} points are needed, found none.")
+        raise TooFewPointsError(f"{name}: at least {_points(max(least, 1))} needed, found none.")
     if not np.isfinite(xyz).all():
         bad = int((~np.isfinite(xyz).all(axis=1)).sum())
         raise GeometryError(
@@ -101,11 +101,17 @@ def pattern(
         notes.append(f"{name}: {len(xyz) - len(rows)} of {len(xyz)} lie outside the region")
     if len(rows) < least:
         raise TooFewPointsError(
-            f"{name}: at least {least} points inside the region are needed, found {len(rows)} of "
+            f"{name}: at least {_points(least)} needed inside the region, found {len(rows)} of "
             f"{len(xyz)}; the region reaches from {_corner(region.bounds_nm[0])} to "
             f"{_corner(region.bounds_nm[1])} nm, the points from {_corner(xyz.min(axis=0))} to "
             f"{_corner(xyz.max(axis=0))} nm."
         )
+    if (
+        len(rows) > 1
+        and (xyz[rows[-1]] == xyz[rows[0]]).all()
+        and (xyz[rows] == xyz[rows[0]]).all()
+    ):
+        notes.append(f"{name}: all {len(rows)} lie at one place, {_corner(xyz[rows[0]])} nm")
     # Picking rows costs as much as all checks: not when it is every row.
     return Pattern(xyz if len(rows) == len(xyz) else xyz[rows], rows, region, tuple(notes))
 
@@ -150,6 +156,23 @@ def checked_radii(radii_nm: npt.ArrayLike) -> FloatArray:
             f"{np.array2string(radii, threshold=8)}."
         )
     return radii
+
+
+def beyond_note(radii_nm: FloatArray, region: Region) -> tuple[str, ...]:
+    """Give a note where radii are larger than anything in the region, else none."""
+    low, high = region.bounds_nm
+    widest = float(np.linalg.norm(high - low))
+    beyond = int((radii_nm > widest).sum())
+    if not beyond:
+        return ()
+    return (
+        f"{beyond} of {len(radii_nm)} radii lie beyond the region, in which no distance is above "
+        f"{widest:.4g} nm",
+    )
+
+
+def _points(count: int) -> str:
+    return "1 point is" if count == 1 else f"{count} points are"
 
 
 def _corner(values: FloatArray) -> str:

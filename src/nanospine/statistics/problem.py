@@ -13,7 +13,14 @@ from nanospine.core.region import Box, Region
 from nanospine.statistics.isotropic import isotropic_sums
 from nanospine.statistics.pair_sums import pair_sums
 from nanospine.statistics.pairs import box_translation_sums, pair_counts
-from nanospine.statistics.patterns import Pattern, Points, checked_radii, pattern, shared_region
+from nanospine.statistics.patterns import (
+    Pattern,
+    Points,
+    beyond_note,
+    checked_radii,
+    pattern,
+    shared_region,
+)
 from nanospine.statistics.windows import Window, checked_correction, window
 
 __all__ = ["Intensity", "Problem", "edge_sums", "prepare"]
@@ -78,7 +85,7 @@ class Problem:
         """Give the notes, with one on the radii that have no value."""
         missing = int(np.isnan(values).sum())
         if not missing:
-            return self.notes
+            return (*self.notes, *beyond_note(self.radii_nm, self.window.region))
         if self.window.correction == "border":
             why = "no point lies so far from the boundary"
         else:

@@ -99,8 +99,9 @@ def window(region: Region, correction: str, radius_nm: float) -> Window:
     """
     checked_correction(correction)
     if region.size <= 0:
+        size = "an area" if region.dimension == 2 else "a volume"
         raise GeometryError(
-            f"region: an {'area' if region.dimension == 2 else 'volume'} above 0 was expected; all "
+            f"region: {size} above 0 was expected; all "
             "points lie on one line or plane. Say where they could have been seen: region=..."
         )
     if correction in ("none", "border"):
