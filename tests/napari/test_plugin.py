@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
+import trimesh
 
 import nanospine as ns
 from nanospine.napari.layers import KEY, localization_layer, spine_layers
+from nanospine.output.corrected import corrected_spines
 from nanospine.output.corrections import read_corrections
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -215,6 +220,47 @@ def test_corrections_are_shown_taken_back_and_saved(table, viewer, found, tmp_pa
     table.save(tmp_path / "c.json")
     actions = [(item.action, item.spine) for item in read_corrections(tmp_path / "c.json")]
     assert actions == [("retype", first), ("split", first), ("merge", first)]
+    shown = table.frame
+    table.corrections = []
+    table.load(tmp_path / "c.json")
+    pd.testing.assert_frame_equal(table.frame, shown)
+    tip = found.spines[first].centreline_nm[-1]
+    np.testing.assert_allclose(table.corrections[0].tip_nm, tip, atol=0.06)
+
+
+def test_what_is_saved_is_replayed_by_a_run(table, found, locs, tmp_path):
+    table.select([0])
+    table.reject()
+    table.save(tmp_path / "c.json")
+    new = corrected_spines(found, read_corrections(tmp_path / "c.json"), locs)
+    assert new.table["type"].tolist() == table.frame["type"].tolist()
+
+
+def test_two_lobes_are_split_between(found):
+    from nanospine.napari.spine_table import split_plane
+
+    balls = [trimesh.creation.icosphere(radius=200.0) for _ in range(2)]
+    balls[0].apply_translation([-250, 0, 600])
+    balls[1].apply_translation([250, 0, 600])
+    both = trimesh.util.concatenate(balls)
+    line = np.column_stack([np.zeros(20), np.zeros(20), np.linspace(0, 800, 20)])
+    spine = replace(found.spines[0], mesh=both, centreline_nm=line)
+    point, normal = split_plane(spine, "along")
+    assert abs(point[0]) < 30
+    assert abs(normal[0]) > 0.99
+    point, normal = split_plane(spine, "across")
+    assert abs(point[2] - 400) < 45
+    assert abs(normal[2]) > 0.99
+
+
+def test_a_file_that_holds_no_corrections_is_said(table, tmp_path, monkeypatch):
+    from qtpy.QtWidgets import QFileDialog
+
+    (tmp_path / "c.json").write_text("{}")
+    name = str(tmp_path / "c.json")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (name, ""))
+    table.buttons["load ..."].click()
+    assert "corrections were expected" in table.status.text()
 
 
 def test_corrections_without_a_picked_spine_ask_for_one(table):

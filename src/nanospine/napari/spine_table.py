@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,23 @@ from qtpy.QtWidgets import (
 from nanospine.core.colours import TYPE_COLOURS, rgb
 from nanospine.core.errors import NanospineError
 from nanospine.napari.layers import KEY
-from nanospine.output.corrections import Correction, corrected_table, write_corrections
-from nanospine.spines.model import Spines
+from nanospine.output.corrections import (
+    Correction,
+    corrected_table,
+    read_corrections,
+    write_corrections,
+)
+from nanospine.spines.model import Spine, Spines
 
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["SpineTable"]
+__all__ = ["PLANES", "SpineTable", "split_plane"]
+
+Triple = tuple[float, float, float]
+
+#: Planes that a spine can be split by: across its middle, or between two lobes beside each other.
+PLANES = ("across", "along")
 
 _SHOWN = ("spine", "type", "neck_diameter_nm", "neck_diameter_low_nm", "neck_diameter_high_nm",
           "length_nm", "head_diameter_nm", "quality", "note")  # fmt: skip
@@ -40,9 +51,9 @@ _SHOWN = ("spine", "type", "neck_diameter_nm", "neck_diameter_low_nm", "neck_dia
 class SpineTable(QWidget):  # type: ignore[misc]
     """A row per spine; picking a row selects the tip in the viewer and the other way round.
 
-    Below the table: call a spine another type, reject it, merge two, split one at the middle of
-    its length. What was changed is kept in order and saved as a small JSON, which
-    `nanospine report` applies to the report of a run.
+    Below the table: call a spine another type, reject it, merge two, split one across its middle or
+    between its lobes. What was changed is kept in order and saved as a small JSON, which
+    `nanospine spines --corrections` replays and `nanospine report` applies to a report.
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -71,10 +82,15 @@ class SpineTable(QWidget):  # type: ignore[misc]
         self.status.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(self.kind)
+        self.plane = QComboBox()
+        self.plane.addItems(list(PLANES))
+        self.plane.setToolTip("Where a spine is split")
+        row.addWidget(self.plane)
         self.buttons = {}
         for name, call in (
             ("retype", self.retype), ("reject", self.reject), ("merge", self.merge),
             ("split", self.split), ("undo", self.undo), ("save ...", self._ask_and_save),
+            ("load ...", self._ask_and_load),
         ):  # fmt: skip
             button = QPushButton(name)
             button.clicked.connect(lambda _checked=False, call=call: call())
@@ -188,13 +204,12 @@ class SpineTable(QWidget):  # type: ignore[misc]
     def retype(self) -> None:
         """Give the picked spines the type that is chosen."""
         self._apply(
-            [Correction("retype", n, type=self.kind.currentText(), reason=self._why())
-             for n in self.selected()]
-        )  # fmt: skip
+            [self._made("retype", n, type=self.kind.currentText()) for n in self.selected()]
+        )
 
     def reject(self) -> None:
         """Take the picked spines out."""
-        self._apply([Correction("reject", n, reason=self._why()) for n in self.selected()])
+        self._apply([self._made("reject", n) for n in self.selected()])
 
     def merge(self) -> None:
         """Make the picked spines one: the first stays."""
@@ -203,23 +218,17 @@ class SpineTable(QWidget):  # type: ignore[misc]
             self.status.setText("Pick two spines or more to merge them.")
             return
         first, *others = numbers
-        self._apply([Correction("merge", first, other=n, reason=self._why()) for n in others])
+        self._apply([self._made("merge", first, other=n) for n in others])
 
     def split(self) -> None:
-        """Split the picked spine in two by the plane through the middle of its centreline."""
+        """Split the picked spine in two by the plane that is chosen."""
         numbers = self.selected()
         if len(numbers) != 1 or self.spines is None:
             self.status.setText("Pick one spine to split it.")
             return
-        line = next(item for item in self.spines.spines if item.id == numbers[0]).centreline_nm
-        middle = len(line) // 2
-        along = line[min(middle + 1, len(line) - 1)] - line[max(middle - 1, 0)]
-        along = along / max(float(np.linalg.norm(along)), 1e-9)
-        point, normal = (tuple(round(float(v), 3) for v in item) for item in (line[middle], along))
-        self._apply(
-            [Correction("split", numbers[0], point_nm=point, normal=normal,  # type: ignore[arg-type]
-                        reason=self._why())]
-        )  # fmt: skip
+        spine = next(item for item in self.spines.spines if item.id == numbers[0])
+        point, normal = split_plane(spine, self.plane.currentText())
+        self._apply([self._made("split", numbers[0], point_nm=point, normal=normal)])
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -232,8 +241,20 @@ class SpineTable(QWidget):  # type: ignore[misc]
         write_corrections(self.corrections, path)
         self.status.setText(f"{len(self.corrections)} corrections saved to {path}")
 
-    def _why(self) -> str:
-        return str(self.reason.text()).strip()
+    def load(self, path: Path) -> None:
+        """Take changes from a file, on top of none, and show them."""
+        self.corrections = list(read_corrections(path))
+        self._changed(f"{len(self.corrections)} corrections loaded from {path}")
+
+    def _made(self, action: str, number: int, **more: Any) -> Correction:
+        """One change, with the reason that is written and the tip that tells the spine."""
+        tip = None
+        for spine in () if self.spines is None else self.spines.spines:
+            if spine.id == number:
+                x, y, z = (round(float(v), 1) for v in spine.centreline_nm[-1])
+                tip = (x, y, z)
+        reason = str(self.reason.text()).strip()
+        return Correction(action, number, reason=reason, tip_nm=tip, **more)
 
     def _apply(self, changes: list[Correction]) -> None:
         if not changes:
@@ -253,10 +274,47 @@ class SpineTable(QWidget):  # type: ignore[misc]
         )
         if not name:
             return
+        self._tried(self.save, Path(name))
+
+    def _ask_and_load(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Load corrections", "", "*.json")
+        if name:
+            self._tried(self.load, Path(name))
+
+    def _tried(self, call: Callable[[Path], None], path: Path) -> None:
         try:
-            self.save(Path(name))
+            call(path)
         except NanospineError as error:
             self.status.setText(str(error))
+
+
+def split_plane(spine: Spine, kind: str) -> tuple[Triple, Triple]:
+    """Give a point and the normal of the plane that splits a spine.
+
+    "across" goes through the middle of the centreline; "along" lies between the two lobes in
+    which the outer half of the surface falls apart best: for two spines that were taken for one.
+    """
+    line = np.asarray(spine.centreline_nm, dtype=np.float64)
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    middle = int(np.clip(np.searchsorted(along, along[-1] / 2), 1, len(line) - 2))
+    point, normal = line[middle], line[middle + 1] - line[middle - 1]
+    if kind == "along":
+        from scipy.cluster.vq import kmeans2
+
+        xyz = np.asarray(spine.mesh.vertices, dtype=np.float64)
+        height = (xyz - line[0]) @ (line[-1] - line[0])
+        outer = xyz[height >= np.median(height)]
+        first = outer[int(np.linalg.norm(outer - outer.mean(axis=0), axis=1).argmax())]
+        second = outer[int(np.linalg.norm(outer - first, axis=1).argmax())]
+        lobes, _ = kmeans2(outer, np.stack([first, second]), minit="matrix")
+        point, normal = lobes.mean(axis=0), lobes[1] - lobes[0]
+    normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
+    return _triple(point), _triple(normal)
+
+
+def _triple(values: Any) -> Triple:
+    x, y, z = (round(float(v), 4) for v in values)
+    return x, y, z
 
 
 def _cell(value: Any) -> QTableWidgetItem:
