@@ -64,6 +64,7 @@ def test_every_output_is_there_and_nothing_else(finished: RunResult, place: Path
     assert names == necks | {
         "spines.csv", "spines.parquet", "localizations.parquet", "envelope.glb", "envelope.ply",
         "spines.glb", "spines.ply", "overview.png", "necks", "report.html", "run.json",
+        "profiles.parquet",
     }  # fmt: skip
     assert {item.name for item in place.iterdir()} == {"cell1.csv", "results"}
 
@@ -74,6 +75,21 @@ def test_planted_spines_are_in_the_table(finished: RunResult, shape: Any) -> Non
     exact = pd.read_parquet(finished.folder / "spines.parquet")
     pd.testing.assert_frame_equal(exact, finished.spines.table, check_dtype=False)
     np.testing.assert_allclose(written["length_nm"], exact["length_nm"])
+
+
+def test_profiles_are_those_of_the_necks(finished: RunResult) -> None:
+    written = pd.read_parquet(finished.folder / "profiles.parquet")
+    assert set(written["spine"]) == {0, 1}
+    for number, row in written.groupby("spine"):
+        neck = finished.spines.spines[int(number)].neck
+        np.testing.assert_array_equal(row["diameter_nm"], neck.diameter_nm)
+        np.testing.assert_array_equal(row["n_molecules"], neck.n_molecules)
+    assert (
+        written["diameter_nm"]
+        .between(written["low_nm"], written["high_nm"])[written["low_nm"].notna()]
+        .mean()
+        > 0.95
+    )
 
 
 def test_every_localization_has_its_spine(finished: RunResult, table: Path) -> None:

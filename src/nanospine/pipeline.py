@@ -371,6 +371,7 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
     """Write every output of a run into a folder."""
     from nanospine.io.registry import write
     from nanospine.output.export import write_mesh
+    from nanospine.output.export_tables import profile_table
     from nanospine.output.exports import write_exports
 
     spines, localizations = result.spines, result.localizations
@@ -378,6 +379,7 @@ def _write(result: RunResult, folder: Path, progress: Progress | None) -> None:
         report(progress, "writing", 0.0)
         spines.table.to_parquet(folder / "spines.parquet")
         spines.table.to_csv(folder / "spines.csv", index=False, lineterminator="\n")
+        profile_table(spines).to_parquet(folder / "profiles.parquet")
         write(localizations, folder / "localizations.parquet")
         for suffix in (".glb", ".ply"):
             write_mesh(result.envelope, folder / f"envelope{suffix}")

@@ -128,7 +128,7 @@ def test_a_workbook_explains_itself_and_holds_no_formula(found, tmp_path):
     table = found.table.assign(note="=1+1")
     write_spine_table(replace(found, table=table), tmp_path / "spines.xlsx")
     book = openpyxl.load_workbook(tmp_path / "spines.xlsx")
-    assert book.sheetnames == ["spines", "columns", "about"]
+    assert book.sheetnames == ["spines", "profiles", "columns", "about"]
     again = pd.read_excel(tmp_path / "spines.xlsx", keep_default_na=True)
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
     assert all(row[-1].data_type != "f" for row in book["spines"].iter_rows())

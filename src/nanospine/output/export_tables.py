@@ -12,17 +12,51 @@ from nanospine.core.files import atomic_path
 from nanospine.spines.model import COLUMNS, Spines
 from nanospine.version import __version__
 
-__all__ = ["TABLE_SUFFIXES", "write_spine_table"]
+__all__ = ["PROFILE_COLUMNS", "TABLE_SUFFIXES", "profile_table", "write_spine_table"]
+
+#: Columns of the table of neck profiles.
+PROFILE_COLUMNS = ("spine", "position_nm", "diameter_nm", "low_nm", "high_nm", "n_molecules")
 
 #: Formats that tables are written in.
 TABLE_SUFFIXES = (".csv", ".parquet", ".xlsx")
 
 
+def profile_table(spines: Spines) -> pd.DataFrame:
+    """Give the diameter along every spine as one long table.
+
+    Parameters
+    ----------
+    spines : Spines
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per spine and position: `spine`, `position_nm` along the centreline from the shaft,
+        `diameter_nm` with `low_nm` and `high_nm` (95 %; NaN where too few molecules support it),
+        `n_molecules`.
+
+    Examples
+    --------
+    >>> import nanospine as ns
+    >>> found = ns.find_spines(ns.simulate.spine("thin", seed=1).mesh)
+    >>> profile_table(found).columns.tolist()
+    ['spine', 'position_nm', 'diameter_nm', 'low_nm', 'high_nm', 'n_molecules']
+    """
+    frames = [spine.neck.to_frame().assign(spine=spine.id) for spine in spines.spines]
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        columns = dict.fromkeys(PROFILE_COLUMNS, "float64")
+        columns |= {"spine": "int64", "n_molecules": "int64"}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    return pd.concat(frames, ignore_index=True)[list(PROFILE_COLUMNS)]
+
+
 def write_spine_table(spines: Spines, path: str | os.PathLike[str]) -> None:
     """Write the table of spines as .csv, .parquet or .xlsx.
 
-    A workbook has three sheets: `spines`, `columns` (what each column means, with its unit) and
-    `about` (version, notes). Text that begins with = stays text: a note must not be a formula.
+    A workbook has four sheets: `spines`, `profiles` (the diameter along each), `columns` (what
+    each column means, with its unit) and `about` (version, notes). Text that begins with = stays
+    text: a note must not be a formula.
 
     Raises
     ------
@@ -76,7 +110,11 @@ def _write_workbook(spines: Spines, target: Path) -> None:
     ]
     about = pd.DataFrame(rows, columns=["what", "value"])
     with atomic_path(target) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as book:
-        for name, frame in (("spines", spines.table), ("columns", columns), ("about", about)):
+        sheets = {
+            "spines": spines.table, "profiles": profile_table(spines), "columns": columns,
+            "about": about,
+        }  # fmt: skip
+        for name, frame in sheets.items():
             frame.to_excel(book, sheet_name=name, index=False, freeze_panes=(1, 0))
             for cells in book.sheets[name].iter_rows():
                 for cell in cells:
