@@ -94,7 +94,11 @@ def ripley_figure(
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(left=0.0)
-    panels[0].legend(frameon=False, fontsize=8)
+    # Below the panels: within them it hides the curve of some data or other.
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+        frameon=False, fontsize=8,
+    )  # fmt: skip
     panels[0].set_title("\n".join(item for item in (title, _verdict(result)) if item), fontsize=10)
     if path is not None:
         with atomic_path(Path(path)) as temporary:

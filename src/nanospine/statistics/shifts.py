@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, GeometryError
-from nanospine.core.region import Box, Mask, Polygon, Prism, Region
+from nanospine.core.region import Box, Mask, MeshRegion, Polygon, Prism, Region
 
 __all__ = ["shared_part", "shift_by_chance", "shifted"]
 
@@ -52,10 +52,11 @@ def shifted(
         second = (moved_nm + shift)[part.contains(moved_nm + shift)]
         if len(first) and len(second):
             return first, second, part
+    instead = "a mask instead of the mesh, " if isinstance(region, MeshRegion) else ""
     raise GeometryError(
         f"random shift: none of {_TRIES} shifts by up to {reach:.4g} nm left enough of the "
-        f"{type(region).__name__} and its points; give a smaller max_shift_nm, or use 'csr' or "
-        "ShiftedClusters."
+        f"{type(region).__name__} and its points; give a smaller max_shift_nm, "
+        f"{instead}or use 'csr' or ShiftedClusters."
     )
 
 

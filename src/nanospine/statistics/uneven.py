@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, GeometryError
+from nanospine.core.errors import ConfigError
 from nanospine.core.region import Region
 from nanospine.statistics.null_model import Simulated
 from nanospine.statistics.patterns import Pattern, Points, pattern
@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Places among which an intensity chooses, for each point, and at least.
 _PLACES, _LEAST_PLACES = 20, 20_000
-_TRIES = 200
+_TRIES = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,17 +110,21 @@ def _smoothed(
     result = centres[generator.integers(len(centres), size=n)]
     todo = np.arange(n)
     for _ in range(_TRIES):
+        if not len(todo):
+            return result
         trial = result[todo] + generator.normal(0, width, (len(todo), region.dimension))
         inside = region.contains(trial)
         # A place that is found is no centre any more: the others keep theirs.
         found, todo = todo[inside], todo[~inside]
         result[found] = trial[inside]
-        if not len(todo):
-            return result
-    raise GeometryError(
-        f"UnevenRandomness: {len(todo)} of {n} points found no place in the region within {_TRIES} "
-        f"draws; a bandwidth of {width:g} nm is too wide for it."
-    )
+    if len(todo):
+        # Little of the kernel lies inside, as about the tip of a spine: choose among places there.
+        places = region.sample_nm(_LEAST_PLACES, generator)
+        for row in todo:
+            far = ((places - result[row]) ** 2).sum(axis=1) / (2 * width**2)
+            weight = np.exp(far.min() - far)
+            result[row] = places[generator.choice(len(places), p=weight / weight.sum())]
+    return result
 
 
 def _chosen(
