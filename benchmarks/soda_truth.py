@@ -49,10 +49,12 @@ def planted(region, n, fraction, rng, *, clustered=False, mean=2 * PIXEL, std=0.
     return a, np.concatenate([b, region.sample_nm(n - coupled, rng)]), distance
 
 
-def measure(region, n, fraction, runs, *, clustered=False, radii=RADII, legacy=0, **options):
+def measure(
+    region, n, fraction, runs, *, first=0, clustered=False, radii=RADII, legacy=0, **options
+):
     """Run often; give a row of what came out."""
     rows, icy, seconds = [], [], 0.0
-    for run in range(runs):
+    for run in range(first, first + runs):
         rng = np.random.default_rng([n, round(100 * fraction), clustered, region.dimension, run])
         a, b, distance = planted(region, n, fraction, rng, clustered=clustered)
         start = time.process_time()
@@ -69,7 +71,7 @@ def measure(region, n, fraction, runs, *, clustered=False, radii=RADII, legacy=0
                 found.std_distance_nm / true_std - 1,
             )
         )
-        if run < legacy:
+        if run - first < legacy:
             old = ns.soda(a, b, radii, region=region, legacy="icy", pixel_nm=PIXEL)
             icy.append(old.coupled_fraction_b - fraction)
     table = np.array(rows, dtype=float)
@@ -115,7 +117,8 @@ def fraction(options):
             for n in options.numbers:
                 for share in options.shares:
                     table, icy, seconds = measure(
-                        region, n, share, options.runs, clustered=kind == "clustered",
+                        region, n, share, options.runs, first=options.first,
+                        clustered=kind == "clustered",
                         n_simulations=99, legacy=options.legacy if name != "mesh" else 0,
                     )  # fmt: skip
                     show(f"{name} {kind} n {n} planted {share:g}", table, icy, seconds)
@@ -134,7 +137,8 @@ def chance(options):
         for kind in options.patterns:
             for n in options.numbers:
                 table, _, seconds = measure(
-                    region, n, 0.0, options.runs, clustered=kind == "clustered",
+                    region, n, 0.0, options.runs, first=options.first,
+                    clustered=kind == "clustered",
                     n_simulations=199,
                 )  # fmt: skip
                 show(f"chance {name} {kind} n {n}", table, np.nan, seconds)
@@ -145,7 +149,7 @@ def review(options):
     region = ns.Box((0, 0), (95_000, 95_000))
     for name, mean, std in (("synapsin-PSD95", 107.0, 73.0), ("synapsin-Homer", 138.0, 89.0)):
         rows = []
-        for run in range(options.runs):
+        for run in range(options.first, options.first + options.runs):
             rng = np.random.default_rng([45, run])
             a, b, distance = planted(region, 45_000, 0.6, rng, mean=mean, std=std)
             start = time.process_time()
@@ -176,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("fraction", "chance", "review"))
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="number of the first run: its seed")
     parser.add_argument("--windows", nargs="+", default=["2-D", "3-D", "mesh"])
     parser.add_argument("--patterns", nargs="+", default=["uniform", "clustered"])
     parser.add_argument("--numbers", type=int, nargs="+", default=[100, 500, 2000])

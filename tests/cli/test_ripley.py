@@ -249,7 +249,7 @@ def test_figures_say_what_they_show(tmp_path: Path) -> None:
     assert top.get_ylabel() == "L(r) (nm)"
     assert below.get_ylabel() == "L(r) − theory (nm)"
     assert below.get_xlabel() == "distance r (µm)"
-    entries = [text.get_text() for text in top.get_legend().get_texts()]
+    entries = [text.get_text() for text in top.figure.legends[0].get_texts()]
     assert "95 % envelope (extreme rank length), 19 simulations: csr" in entries
     plain = ns.ripley_figure(ns.ripley_k(points, [50, 100], region=FIELD))
     assert plain.axes[0].get_ylabel() == "K(r) (µm²)"
