@@ -65,7 +65,7 @@ alpha_nm = "auto"           # radius of the probe sphere, nm: gaps smaller than 
 folder = "results"          # made anew, whole or not at all
 # overwrite = false         # true: replace an earlier result there
 # pictures = true           # false: tables and meshes only, in a fraction of the time
-# formats = ["swc", "xlsx"]   # also write these, of swc, xlsx, obj, stl, off, vtp
+# formats = ["swc", "xlsx"]   # also write these, of swc, h5, xlsx, obj, stl, off, vtp
 """
 
 
@@ -88,7 +88,7 @@ def _precision(value: Any) -> Any:
 
 
 #: Files that a run writes when asked, besides those that it always writes.
-ExportFormat = Literal["swc", "xlsx", "obj", "stl", "off", "vtp"]
+ExportFormat = Literal["swc", "h5", "xlsx", "obj", "stl", "off", "vtp"]
 
 
 class _Section(BaseModel):

@@ -167,7 +167,7 @@ def test_a_format_that_cannot_be_written_is_refused_before_any_work(monkeypatch,
         "input": {"path": "none.csv"},
         "output": {"folder": str(tmp_path / "out"), "formats": ["xlsx"]},
     }
-    with pytest.raises(WriteError, match="formats: xlsx needs openpyxl"):
+    with pytest.raises(WriteError, match="xlsx needs openpyxl"):
         run_pipeline(RunConfig.from_dict(settings))
     settings["output"]["formats"] = ["doc"]
     with pytest.raises(ConfigError, match=r"\[output\] formats: input should be 'swc'"):

@@ -15,6 +15,7 @@ from nanospine.cli import (
     demo,
     doctor,
     envelope,
+    export,
     filter,
     inspect,
     report,
@@ -57,6 +58,7 @@ app.command("run")(run.run)
 app.command("batch")(batch.batch)
 app.command("report")(report.report)
 app.command("view")(view.view)
+app.command("export")(export.export)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from nanospine.core.errors import WriteError
 from nanospine.output.export import write_mesh
 from nanospine.output.export_tables import write_spine_table
+from nanospine.output.morph_spines import write_morph_spines
 from nanospine.output.swc import write_swc
 from nanospine.spines.model import Spines
 
@@ -25,8 +26,7 @@ def check_formats(formats: Sequence[str]) -> None:
     """
     if "xlsx" in formats and importlib.util.find_spec("openpyxl") is None:
         raise WriteError(
-            "[output] formats: xlsx needs openpyxl, which is not installed: pip install "
-            '"nanospine[xlsx]".'
+            'xlsx needs openpyxl, which is not installed: pip install "nanospine[xlsx]".'
         )
 
 
@@ -40,7 +40,8 @@ def write_exports(spines: Spines, folder: Path, formats: Sequence[str]) -> list[
     folder : Path
         It exists.
     formats : sequence of str
-        Of "swc" (`dendrite.swc`; left out when there is no shaft), "xlsx" (`spines.xlsx`), "obj",
+        Of "swc" (`dendrite.swc`; left out when there is no shaft), "h5" (`dendrite.h5`, as
+        morph-spines has it; left out when there is no spine), "xlsx" (`spines.xlsx`), "obj",
         "stl", "off", "vtp" (`spines.obj` and so on: the whole envelope).
 
     Examples
@@ -51,11 +52,16 @@ def write_exports(spines: Spines, folder: Path, formats: Sequence[str]) -> list[
     written = []
     for name in dict.fromkeys(formats):
         path = folder / f"spines.{name}"
-        if name == "swc":
+        if name in ("swc", "h5"):
             if spines.shaft is None:  # the notes of the run say why there is none
                 continue
-            path = folder / "dendrite.swc"
-            write_swc(spines, path)
+            path = folder / f"dendrite.{name}"
+            if name == "swc":
+                write_swc(spines, path)
+            elif len(spines):
+                write_morph_spines(spines, path)
+            else:
+                continue
         elif name == "xlsx":
             write_spine_table(spines, path)
         else:

@@ -14,7 +14,7 @@ from nanospine.core.files import atomic_path
 from nanospine.spines.model import Shaft, Spine, Spines
 from nanospine.version import __version__
 
-__all__ = ["SWC_DENDRITE", "SWC_SPINE", "write_swc"]
+__all__ = ["SWC_DENDRITE", "SWC_SPINE", "Tree", "add_shaft", "spine_nodes", "write_swc"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ _JOIN_RADII = 2.0
 
 
 @dataclass
-class _Tree:
+class Tree:
     """Nodes in the order of the file; parents come before children."""
 
     kind: list[int] = field(default_factory=list)
@@ -85,8 +85,8 @@ def write_swc(spines: Spines, path: str | os.PathLike[str]) -> None:
         raise GeometryError(
             "swc: there is no shaft, so there is no dendrite to write. " + " ".join(spines.notes)
         )
-    tree = _Tree()
-    _add_shaft(tree, spines.shaft)
+    tree = Tree()
+    add_shaft(tree, spines.shaft)
     shaft = np.array(tree.place)
     for spine in spines.spines:
         _add_spine(tree, spine, shaft)
@@ -106,7 +106,7 @@ def write_swc(spines: Spines, path: str | os.PathLike[str]) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _add_shaft(tree: _Tree, shaft: Shaft) -> None:
+def add_shaft(tree: Tree, shaft: Shaft) -> None:
     """Add the stretches: always the one that lies nearest to what is there, else a new tree."""
     waiting = {
         number: _thinned(axis, radii)
@@ -122,7 +122,7 @@ def _add_shaft(tree: _Tree, shaft: Shaft) -> None:
 
 
 def _nearest_stretch(
-    tree: _Tree, waiting: dict[int, tuple[FloatArray, FloatArray]]
+    tree: Tree, waiting: dict[int, tuple[FloatArray, FloatArray]]
 ) -> tuple[int, bool, int]:
     """Give the next stretch, whether it is walked backwards, and the node it hangs on."""
     first = next(iter(waiting))
@@ -141,7 +141,14 @@ def _nearest_stretch(
     return (number, backwards, node) if distance <= _JOIN_RADII else (first, False, -1)
 
 
-def _add_spine(tree: _Tree, spine: Spine, shaft: FloatArray) -> None:
+def _add_spine(tree: Tree, spine: Spine, shaft: FloatArray) -> None:
+    points, radii = spine_nodes(spine)
+    base = int(np.linalg.norm(shaft - spine.centreline_nm[0], axis=1).argmin())
+    tree.add(SWC_SPINE, points, radii, base)
+
+
+def spine_nodes(spine: Spine) -> tuple[FloatArray, FloatArray]:
+    """Give points of a centreline about 50 nm apart, (k, 3) nm, and the radius at each, nm."""
     line = np.asarray(spine.centreline_nm, dtype=np.float64)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     known = np.isfinite(spine.neck.diameter_nm) & (spine.neck.diameter_nm > 0)
@@ -149,9 +156,7 @@ def _add_spine(tree: _Tree, spine: Spine, shaft: FloatArray) -> None:
         diameter = np.interp(along, spine.neck.position_nm[known], spine.neck.diameter_nm[known])
     else:
         diameter = np.full(len(line), float(spine.row["head_diameter_nm"]))
-    points, radii = _thinned(line, diameter / 2)
-    base = int(np.linalg.norm(shaft - line[0], axis=1).argmin())
-    tree.add(SWC_SPINE, points, radii, base)
+    return _thinned(line, diameter / 2)
 
 
 def _thinned(line: FloatArray, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
