@@ -44,8 +44,12 @@ def test_a_folder_holds_tables_figure_and_summary(pair: Path, tmp_path: Path) ->
     assert call(*words, "--simulations", 99).exit_code == 0
     names = {item.name for item in out.iterdir()}
     assert names == {
-        "rings.csv", "rings.parquet", "pairs.csv", "pairs.parquet", "couple.png", "couple.json",
+        "rings.csv", "rings.parquet", "pairs.csv", "pairs.parquet", "objects.csv",
+        "objects.parquet", "couple.png", "couple.json",
     }  # fmt: skip
+    objects = pd.read_parquet(out / "objects.parquet")
+    assert objects["channel"].value_counts().to_dict() == {"a": 80, "b": 80}
+    assert objects.loc[objects["coupled"], "partners"].min() > 0
     summary = json.loads((out / "couple.json").read_text())
     assert summary["coupled_fraction_b"] == pytest.approx(0.5, abs=0.12)
     assert summary["mean_distance_nm"] == pytest.approx(50, abs=6)
@@ -66,6 +70,29 @@ def test_channels_of_one_file_are_the_same_as_two(pair: Path) -> None:
     assert one["coupled_pairs"] == two["coupled_pairs"]
     assert len(one["rings"]) == 2
     assert one["n_a"] == one["n_b"] == 80
+
+
+def test_three_channels_make_chains(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    a = rng.uniform(200, 9800, (120, 2))
+    b = np.concatenate([a[:60] + [50, 0], rng.uniform(0, 10_000, (60, 2))])
+    c = np.concatenate([b[:40] + [0, 50], rng.uniform(0, 10_000, (80, 2))])
+    path = tmp_path / "three.parquet"
+    ns.write(ns.from_arrays(np.concatenate([a, b, c]), channel=np.repeat(["a", "b", "c"], 120)),
+             path)  # fmt: skip
+    words = ("--radii", "40,60,80,100", "--region", "box")
+    one = answer(path, "--channels", "a,b,c", *words)["chains"]
+    two = answer(f"{path}:a", f"{path}:b", "--third", f"{path}:c", *words)["chains"]
+    assert one == two
+    assert one["p_value"] == 0.01
+    assert one["expected"] == pytest.approx(40, abs=4)
+    assert one["n_only_ab"] == pytest.approx(20, abs=3)
+    out = tmp_path / "result"
+    said = call(path, "--channels", "a,b,c", *words, "--simulations", 19, "--out", out)
+    assert "chains A-B-C" in said.output
+    assert len(pd.read_parquet(out / "chains.parquet")) >= 38
+    twice = call(path, "--channels", "a,b,c", "--third", f"{path}:c")
+    assert twice.exit_code == 2
 
 
 def test_region_and_uncertain_registration(pair: Path, tmp_path: Path) -> None:
@@ -109,7 +136,7 @@ def test_blinking_is_a_note_and_no_crash(tmp_path: Path) -> None:
     [
         (("{pair}",), 2, "two channels are needed"),
         (("{pair}", "{pair}", "--channels", "pre,post"), 2, "two channels are needed"),
-        (("{pair}", "--channels", "pre"), 2, "two different names"),
+        (("{pair}", "--channels", "pre"), 2, "two or three different names"),
         (("{pair}", "--channels", "pre,post", "--radii", "80,40"), 2, "rising distances"),
         (("{pair}", "--channels", "pre,psd"), 1, "'psd' is not in the table"),
         (("{pair}", "--channels", "pre,post", "--radii", "100,9000"), 1, "largest radius"),

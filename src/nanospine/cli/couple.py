@@ -23,6 +23,7 @@ from nanospine.cli.ripley import radii_of
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
+    from nanospine.statistics.soda_chains import SodaChains
     from nanospine.statistics.soda_result import SodaResult
 
 __all__ = ["couple"]
@@ -69,7 +70,16 @@ def couple(
     ] = None,
     channels: Annotated[
         str | None,
-        typer.Option("--channels", metavar="A,B", help="Two channels of one file, instead of B."),
+        typer.Option(
+            "--channels", metavar="A,B[,C]", help="Two or three channels of one file, instead of B."
+        ),
+    ] = None,
+    third: Annotated[
+        str | None,
+        typer.Option(
+            "--third", metavar="C",
+            help="Third channel, a file or FILE:CHANNEL: chains A-B-C of coupled objects.",
+        ),
     ] = None,
     radii: Annotated[
         str,
@@ -126,8 +136,9 @@ def couple(
     if out is not None:
         check_target(out, overwrite=overwrite, marker=_MARKER)
     options = given(format=format, pixel_size_nm=pixel_size_nm, units=units, z_scale=z_scale)
-    a, b, title = _channels(first, second, channels, options)
-    window = chosen_region(region, a, b, voxel_nm=voxel_nm, z_range_nm=z_range_nm)
+    a, b, c, title = _channels(first, second, third, channels, options)
+    every = (a, b) if c is None else (a, b, c)
+    window = chosen_region(region, *every, voxel_nm=voxel_nm, z_range_nm=z_range_nm)
     shift = None
     if registration_error_nm is not None:
         values = numbers(registration_error_nm, 1, 2, 3)
@@ -137,39 +148,69 @@ def couple(
     with progress_bar() as progress, warnings.catch_warnings():
         # What is warned of is among the notes as well, which are shown below.
         warnings.simplefilter("ignore")
-        result = soda(
-            a, b, radii_of(radii), region=window, level=level, target=target.value,
-            partners=partners.value, registration_error_nm=shift,
-            legacy="icy" if legacy is Legacy.icy else None, pixel_nm=pixel_nm,
-            n_simulations=simulations, seed=seed, progress=progress,
-        )  # fmt: skip
+
+        def coupled(x: Localizations, y: Localizations) -> SodaResult:
+            return soda(
+                x, y, radii_of(radii), region=window, level=level, target=target.value,
+                partners=partners.value, registration_error_nm=shift,
+                legacy="icy" if legacy is Legacy.icy else None, pixel_nm=pixel_nm,
+                n_simulations=simulations, seed=seed, progress=progress,
+            )  # fmt: skip
+
+        result = coupled(a, b)
+        chains = None
+        if c is not None:
+            chains = _joined(result, coupled(b, c), b, simulations, seed)
     row = records(result.to_frame())[0]
     summary: dict[str, Any] = {"input": title, **row, "seed": seed, "notes": list(result.notes)}
+    tables = {"rings": result.rings, "pairs": result.pairs, "objects": result.objects()}
+    if chains is not None:
+        summary["chains"] = records(chains.to_frame())[0]
+        tables["chains"] = chains.chains
     if out is not None:
-        _write(result, summary, out, title, overwrite=overwrite)
-        say(f"rings and pairs (.csv, .parquet), couple.png and {_MARKER} written to {out}")
+        _write(result, tables, summary, out, title, overwrite=overwrite)
+        say(f"{', '.join(tables)} (.csv, .parquet), couple.png and {_MARKER} written to {out}")
     if json:
         emit_json(summary | {"rings": records(result.rings)})
         return
-    _show(result)
+    _show(result, chains)
+
+
+def _joined(
+    ab: SodaResult, bc: SodaResult, b: Localizations, simulations: int, seed: int
+) -> SodaChains:
+    """Chains A-B-C, with a joint test by shifts."""
+    from nanospine.statistics.soda_chains import soda_chains
+
+    return soda_chains(ab, bc, b=b, n_simulations=max(simulations, 19), seed=seed)
 
 
 def _channels(
-    first: str, second: str | None, names: str | None, options: dict[str, Any]
-) -> tuple[Localizations, Localizations, str]:
+    first: str, second: str | None, third: str | None, names: str | None, options: dict[str, Any]
+) -> tuple[Localizations, Localizations, Localizations | None, str]:
     if (second is None) == (names is None):
         raise typer.BadParameter("two channels are needed: A and B, or A with --channels A,B")
     if names is not None:
-        pair = [item.strip() for item in names.split(",")]
-        if len(pair) != 2 or pair[0] == pair[1] or not all(pair):
-            raise typer.BadParameter(f"--channels takes two different names, not {names!r}")
+        group = [item.strip() for item in names.split(",")]
+        if len(group) not in (2, 3) or len(set(group)) < len(group) or not all(group):
+            raise typer.BadParameter(
+                f"--channels takes two or three different names, not {names!r}"
+            )
+        if len(group) == 3 and third is not None:
+            raise typer.BadParameter("the third channel is named twice, by --channels and --third")
         from nanospine.io.registry import read
 
-        both = read(Path(first), **options)
-        return both.channel(pair[0]), both.channel(pair[1]), f"{Path(first).name}, {names}"
-    assert second is not None
-    a, b = _channel(first, options), _channel(second, options)
-    return a, b, f"{Path(first).name} and {Path(second).name}"
+        held = read(Path(first), **options)
+        a, b, *rest = (held.channel(name) for name in group)
+        c = rest[0] if rest else None
+        title = f"{Path(first).name}, {names}"
+    else:
+        assert second is not None
+        a, b, c = _channel(first, options), _channel(second, options), None
+        title = f"{Path(first).name} and {Path(second).name}"
+    if third is not None:
+        c, title = _channel(third, options), f"{title}, then {Path(third).name}"
+    return a, b, c, title
 
 
 def _channel(text: str, options: dict[str, Any]) -> Localizations:
@@ -183,7 +224,13 @@ def _channel(text: str, options: dict[str, Any]) -> Localizations:
 
 
 def _write(
-    result: SodaResult, summary: dict[str, Any], out: Path, title: str, *, overwrite: bool
+    result: SodaResult,
+    tables: dict[str, Any],
+    summary: dict[str, Any],
+    out: Path,
+    title: str,
+    *,
+    overwrite: bool,
 ) -> None:
     import json
 
@@ -192,7 +239,7 @@ def _write(
     from nanospine.output.statistics_soda import soda_figure
 
     with atomic_folder(out, overwrite=overwrite, marker=_MARKER) as folder:
-        for name, frame in (("rings", result.rings), ("pairs", result.pairs)):
+        for name, frame in tables.items():
             frame.to_csv(folder / f"{name}.csv", index=False)
             frame.to_parquet(folder / f"{name}.parquet", index=False)
         soda_figure(result, folder / "couple.png", title=title)
@@ -200,22 +247,26 @@ def _write(
         (folder / _MARKER).write_text(text + "\n", encoding="utf-8")
 
 
-def _show(result: SodaResult) -> None:
+def _show(result: SodaResult, chains: SodaChains | None) -> None:
     def share(side: str) -> str:
         value, low, high = (
             getattr(result, f"coupled_fraction_{side}{end}") for end in ("", "_low", "_high")
         )
         return f"{value:.1%} ({low:.1%} to {high:.1%})" if low == low else f"{value:.1%}"
 
-    emit_pairs(
-        {
-            "points": f"{result.n_a} and {result.n_b}",
-            "coupled of A": share("a"),
-            "coupled of B": share("b"),
-            "distance": f"{result.mean_distance_nm:.4g} ± {result.std_distance_nm:.4g} nm "
-            f"({result.distance_model})",
-            "p": f"{result.p_value:.3g}",
-        }
-    )
+    rows = {
+        "points": f"{result.n_a} and {result.n_b}",
+        "coupled of A": share("a"),
+        "coupled of B": share("b"),
+        "distance": f"{result.mean_distance_nm:.4g} ± {result.std_distance_nm:.4g} nm "
+        f"({result.distance_model})",
+        "p": f"{result.p_value:.3g}",
+    }
+    if chains is not None:
+        rows["chains A-B-C"] = (
+            f"{chains.expected:.1f} objects of B, {chains.expected_by_chance:.1f} by chance; "
+            f"p = {chains.p_value:.3g} (random {chains.test}s)"
+        )
+    emit_pairs(rows)
     for note in result.notes:
         say(f"note: {note}")

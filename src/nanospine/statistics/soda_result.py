@@ -95,6 +95,29 @@ class SodaResult:
     target: str = "sample"
     notes: tuple[str, ...] = ()
 
+    def objects(self) -> pd.DataFrame:
+        """Give a row per object: `channel`, `index`, `coupled`, and expected `partners`.
+
+        `index` is the row of the input; `coupled` says whether it is in any pair that may be
+        coupled, `partners` is the sum of the probabilities of its pairs.
+        """
+        frames = []
+        for side in "ab":
+            coupled, single = getattr(self, f"coupled_{side}"), getattr(self, f"single_{side}")
+            index = np.sort(np.concatenate([coupled, single]))
+            partners = self.pairs.groupby(f"index_{side}")["probability"].sum()
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "channel": side,
+                        "index": index,
+                        "coupled": np.isin(index, coupled),
+                        "partners": partners.reindex(index, fill_value=0.0).to_numpy(),
+                    }
+                )
+            )
+        return pd.concat(frames, ignore_index=True)
+
     def to_frame(self) -> pd.DataFrame:
         """Give one row with all numbers."""
         names = (
