@@ -11,6 +11,7 @@ random the same::
     python benchmarks/statistics.py threads     (wall time: needs both cores for itself)
     python benchmarks/statistics.py memory
     python benchmarks/statistics.py windows
+    python benchmarks/statistics.py all         (these four, with the options of all)
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ def windows(args: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["pairs", "threads", "memory", "windows"])
+    parser.add_argument("what", choices=["all", "pairs", "threads", "memory", "windows"])
     parser.add_argument("--points", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--neighbours", type=float, default=100.0)
     parser.add_argument("--repeats", type=int, default=3)
@@ -260,7 +261,9 @@ def main() -> None:
     parser.add_argument("--locan-python")
     parser.add_argument("--isotropic", action="store_true", help="isotropic in mesh and mask too")
     args = parser.parse_args()
-    {"pairs": pairs, "threads": threads, "memory": memory, "windows": windows}[args.what](args)
+    parts = {"pairs": pairs, "threads": threads, "memory": memory, "windows": windows}
+    for name in parts if args.what == "all" else [args.what]:
+        parts[name](args)
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ def test_channels_of_one_file_are_the_same_as_two(pair: Path) -> None:
 def test_three_channels_make_chains(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     a = rng.uniform(200, 9800, (120, 2))
-    b = np.concatenate([a[:60] + [50, 0], rng.uniform(0, 10_000, (60, 2))])
-    c = np.concatenate([b[:40] + [0, 50], rng.uniform(0, 10_000, (80, 2))])
+    b = np.concatenate([a[:60] + np.array([50, 0]), rng.uniform(0, 10_000, (60, 2))])
+    c = np.concatenate([b[:40] + np.array([0, 50]), rng.uniform(0, 10_000, (80, 2))])
     path = tmp_path / "three.parquet"
     ns.write(ns.from_arrays(np.concatenate([a, b, c]), channel=np.repeat(["a", "b", "c"], 120)),
              path)  # fmt: skip
