@@ -26,6 +26,7 @@ from nanospine.cli.options import (
 from nanospine.core.errors import WriteError
 
 if TYPE_CHECKING:
+    from nanospine.core.localizations import Localizations
     from nanospine.pipeline import Analysis
 
 __all__ = ["FORMATS", "export"]
@@ -45,14 +46,16 @@ FORMATS: dict[str, tuple[str, str]] = {
     "xlsx": ("spines.xlsx", "tables of spines and necks, meaning of the columns"),
     "profiles": ("profiles.csv", "diameter along every spine"),
     "thunderstorm": ("localizations.csv", "localizations with their spine, for ThunderSTORM"),
-    "picasso": ("localizations.hdf5", "localizations with their spine, for Picasso"),
+    "picasso": ("localizations.hdf5", "localizations, for Picasso; the group is the spine"),
     "smlm": ("localizations.smlm", "localizations with their spine, for ShareLoc"),
-    "smap-csv": ("localizations.smap.csv", "localizations with their spine, for SMAP"),
-    "minflux-table": ("localizations.minflux.csv", "localizations with their spine, MINFLUX"),
+    "smap-csv": ("localizations.smap.csv", "localizations, for SMAP; the channel is the spine"),
+    "pmx-csv": ("localizations.pmx.csv", "localizations with their spine, as of pyMINFLUX"),
     "localizations": ("localizations.parquet", "localizations with spine, region and history"),
     "points-ply": ("localizations.ply", "localizations as points: MeshLab, CloudCompare"),
     "points-vtp": ("localizations.vtp", "localizations as points: ParaView"),
 }
+# These have no place for a column of one's own: there the spine stands where the channel would
+_BY_CHANNEL = ("picasso", "smap-csv")
 _MESHES = ("glb", "ply", "obj", "vtp", "stl", "off")
 
 
@@ -154,5 +157,18 @@ def _write(found: Analysis, name: str, path: Path) -> None:
             profile_table(found.spines).to_csv(temporary, index=False, lineterminator="\n")
     elif name in ("csv", "parquet", "xlsx"):
         write_spine_table(found.spines, path)
+    elif name in _BY_CHANNEL:
+        write(_by_spine(found.localizations), path)
     else:
         write(found.localizations, path)
+
+
+def _by_spine(locs: Localizations) -> Localizations:
+    """Make the spine the channel, in words: elsewhere, shaft, spine 0, spine 1 ..."""
+    import pandas as pd
+
+    number = locs.table["spine"].to_numpy()
+    most = int(number.max(initial=-1))
+    names = ["elsewhere", "shaft", *(f"spine {item}" for item in range(most + 1))]
+    channel = pd.Categorical([names[item + 2] for item in number], categories=names)
+    return locs.replace(table=locs.table.assign(channel=channel), operation="spine_as_channel")
