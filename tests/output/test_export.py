@@ -105,7 +105,7 @@ def test_vtp_holds_the_exact_mesh_and_the_spine_of_every_vertex(found, tmp_path)
 
 
 def test_vtp_opens_in_vtk(found, tmp_path):
-    pyvista = pytest.importorskip("pyvista", reason="pyvista (extra [render]) is not installed")
+    pyvista = pytest.importorskip("pyvista", reason="pyvista is not installed")
     write_mesh(found, tmp_path / "a.vtp")
     again = pyvista.read(tmp_path / "a.vtp")
     assert again.is_manifold

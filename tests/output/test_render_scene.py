@@ -212,15 +212,30 @@ def test_movies_that_cannot_be_made(found, tmp_path, name, options, message):
 
 def test_mp4_without_an_encoder_says_what_to_install(found, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ConfigError, match=r'pip install "imageio\[ffmpeg\]"'):
+    with pytest.raises(ConfigError, match=r'pip install "nanospine\[render\]"'):
         ns.turntable(found, tmp_path / "turn.mp4", n_frames=3, width=64)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # of the library's pipe
 def test_mp4_with_an_encoder(found, tmp_path):
-    pytest.importorskip("imageio_ffmpeg", reason="imageio[ffmpeg] is not installed")
-    ns.turntable(found, tmp_path / "turn.mp4", n_frames=3, width=64)
-    assert (tmp_path / "turn.mp4").stat().st_size > 500
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="extra [render] is not installed")
+    ns.turntable(found, tmp_path / "turn.mp4", n_frames=6, seconds=2.0, width=128, height=96)
+    frames = ffmpeg.read_frames(str(tmp_path / "turn.mp4"))
+    about = next(frames)
+    assert about["size"] == (128, 96)
+    assert about["fps"] == pytest.approx(3.0)
+    assert about["codec"] == "h264"
+    assert about["pix_fmt"].startswith("yuv420p")  # what every player shows
+    pictures = [np.frombuffer(frame, np.uint8).astype(int) for frame in frames]
+    assert len(pictures) == 6
+    assert all(picture.std() > 5 for picture in pictures)
+    assert np.abs(pictures[0] - pictures[3]).mean() > 1
+    # The index stands before the pictures: it plays while it loads
+    content = (tmp_path / "turn.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])

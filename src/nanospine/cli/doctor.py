@@ -24,7 +24,7 @@ _CORE = (
 # Extra -> packages, and what one gains by it.
 _EXTRAS = {
     "open3d": (("open3d",), "Poisson surfaces and point-cloud tools"),
-    "render": (("pyvista",), "renders on the graphics card"),
+    "render": (("imageio-ffmpeg",), "turning movies as .mp4"),
     "napari": (("napari",), "napari"),
     "volumes": (("tifffile", "ome-zarr", "pynrrd", "nibabel"), "volume files"),
     "cluster": (("dask",), "many machines"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ __all__ = ["MOVIE_SUFFIXES", "turntable"]
 FloatArray = npt.NDArray[np.float64]
 Frames = Iterator[npt.NDArray[np.uint8]]
 
-#: Formats that movies are written in; .mp4 needs imageio with ffmpeg or PyAV.
+#: Formats that movies are written in; .mp4 needs imageio-ffmpeg.
 MOVIE_SUFFIXES = (".gif", ".webp", ".mp4")
 
 
@@ -52,7 +53,7 @@ def turntable(
     thing, localizations
         As in :func:`nanospine.render`.
     path : path-like
-        .gif and .webp need nothing more; .mp4 needs `pip install "imageio[ffmpeg]"`.
+        .gif and .webp need nothing more; .mp4 needs `pip install "nanospine[render]"`.
     n_frames : int
         Frames of one turn, at least 2.
     seconds : float
@@ -69,7 +70,7 @@ def turntable(
     Raises
     ------
     ConfigError
-        For a suffix that is no movie, an option that is not known, or .mp4 without imageio.
+        For a suffix that is no movie, an option that is not known, or .mp4 without its encoder.
     """
     target = Path(path)
     dark = bool(options.pop("dark", False))
@@ -157,13 +158,25 @@ def _palette(images: Sequence[Image]) -> Image:
 
 
 def _write_mp4(path: Path, frames: Frames, seconds_per_frame: float) -> None:
+    """Encode as H.264, frame by frame: a movie of any length needs the memory of one picture."""
     try:
-        import imageio.v3 as iio
-        import imageio_ffmpeg  # noqa: F401 - what imageio's plugin needs
+        import imageio_ffmpeg
     except ImportError as error:
         raise ConfigError(
-            f'{path.name}: .mp4 needs a video encoder: pip install "imageio[ffmpeg]"; '
+            f'{path.name}: .mp4 needs a video encoder: pip install "nanospine[render]"; '
             ".gif and .webp need none."
         ) from error
-    fps = max(round(1 / seconds_per_frame), 1)
-    iio.imwrite(path, np.stack(list(frames)), plugin="FFMPEG", extension=".mp4", fps=fps)
+    first = next(frames)
+    height, width = first.shape[:2]
+    encoder = imageio_ffmpeg.write_frames(
+        str(path), (width, height), fps=1 / seconds_per_frame, codec="libx264", quality=8,
+        macro_block_size=2, ffmpeg_log_level="error",
+        # Players begin at once when the index stands first; without a name's suffix ffmpeg asks
+        output_params=["-movflags", "+faststart", "-f", "mp4"],
+    )  # fmt: skip
+    encoder.send(None)
+    try:
+        for frame in itertools.chain([first], frames):
+            encoder.send(np.ascontiguousarray(frame))
+    finally:
+        encoder.close()
