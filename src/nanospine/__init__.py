@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from nanospine.io.registry import formats as formats
     from nanospine.io.registry import read as read
     from nanospine.io.registry import write as write
+    from nanospine.output.continuum import continuum_figure as continuum_figure
+    from nanospine.output.corrected import corrected_spines as corrected_spines
     from nanospine.output.export import write_mesh as write_mesh
     from nanospine.output.export_tables import write_spine_table as write_spine_table
+    from nanospine.output.morph_spines import write_morph_spines as write_morph_spines
     from nanospine.output.render_figure import type_figure as type_figure
     from nanospine.output.render_movie import turntable as turntable
     from nanospine.output.render_scene import render as render
@@ -191,6 +194,9 @@ _WHERE = {
     "write_mesh": "nanospine.output.export",
     "write_spine_table": "nanospine.output.export_tables",
     "write_swc": "nanospine.output.swc",
+    "continuum_figure": "nanospine.output.continuum",
+    "corrected_spines": "nanospine.output.corrected",
+    "write_morph_spines": "nanospine.output.morph_spines",
     "type_figure": "nanospine.output.render_figure",
     "ripley_figure": "nanospine.output.statistics_ripley",
     "turntable": "nanospine.output.render_movie",
