@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nanospine.core.errors import GeometryError, NanospineError, ReadError, TooFewPointsError
 from nanospine.surface.alpha_complex import AlphaComplex, alpha_complex, alpha_tiles
+from nanospine.surface.complex_surface import facet_partners
 from nanospine.surface.tiles import TiledPoints
 
 FloatArray = npt.NDArray[np.float64]
@@ -179,3 +180,98 @@ def test_parquet_without_heights(tmp_path: Path) -> None:
     pd.DataFrame({"x_nm": [1.0], "y_nm": [2.0]}).to_parquet(path)
     with pytest.raises(ReadError, match="z_nm missing"):
         alpha_complex(path, 5.0)
+
+
+@settings(max_examples=25)
+@given(
+    name=st.sampled_from(["cloud", "grid", "sheet", "two"]),
+    seed=st.integers(0, 10**6),
+    n=st.integers(60, 500),
+    per_tile=st.integers(10, 200),
+    alpha=st.floats(8, 60),
+)
+def test_the_surface_is_closed_and_that_of_the_whole(
+    name: str, seed: int, n: int, per_tile: int, alpha: float
+) -> None:
+    points = clouds(name, n, seed)
+    whole = alpha_complex(points, alpha, points_per_tile=None)
+    if len(whole.tetrahedra) == 0:
+        return
+    tiled = alpha_complex(points, alpha, points_per_tile=per_tile)
+    mesh = tiled.surface(points)
+    assert mesh.is_watertight
+    assert mesh.is_winding_consistent
+    assert (np.bincount(mesh.edges_unique_inverse) == 2).all()  # manifold edges
+    assert mesh.volume == pytest.approx(whole.volume_nm3, rel=2e-3)
+    np.testing.assert_array_equal(mesh.triangles, whole.surface(points).triangles)
+
+
+def test_the_surface_of_1e5_points_in_tiles(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    points = rng.normal(size=(100_000, 3))
+    points *= (2000 + rng.normal(0, 12, 100_000))[:, None] / np.linalg.norm(
+        points, axis=1, keepdims=True
+    )
+    np.save(tmp_path / "points.npy", points)
+    whole = alpha_complex(points, 60.0, points_per_tile=None)
+    tiled = alpha_complex(tmp_path / "points.npy", 60.0, points_per_tile=20_000)
+    assert tiled.n_tiles > 5
+    mesh, other = tiled.surface(tmp_path / "points.npy"), whole.surface(points)
+    assert mesh.is_volume
+    assert mesh.volume == other.volume
+    assert mesh.area == other.area
+    np.testing.assert_array_equal(mesh.faces, other.faces)
+    # volume of the shell by the complex; facets by sorting as the oracle
+    assert mesh.volume == pytest.approx(whole.volume_nm3, rel=1e-5)
+    facets = np.concatenate([np.delete(whole.tetrahedra, j, axis=1) for j in range(4)])
+    _, uses = np.unique(np.sort(facets, axis=1), axis=0, return_counts=True)
+    assert len(tiled.boundary()) == len(whole.boundary()) == (uses == 1).sum()
+    filled = tiled.surface(points, voids="fill", min_component_fraction=0.01)
+    assert filled.is_volume
+    assert filled.body_count == 1
+    assert filled.volume == pytest.approx(4 / 3 * np.pi * 2000**3, rel=0.02)
+
+
+def test_voids_and_components_are_chosen() -> None:
+    rng = np.random.default_rng(3)
+    shell = rng.normal(size=(4000, 3))
+    shell *= 100 / np.linalg.norm(shell, axis=1, keepdims=True)
+    shell *= rng.uniform(0.9, 1.1, (4000, 1))
+    core, beside = rng.normal(0, 8, (400, 3)), rng.normal([300, 0, 0], 4, (300, 3))
+    points = np.concatenate([shell, core, beside])
+    found = alpha_complex(points, 14.0)
+    kept = found.surface(points, min_component_fraction=0.001)
+    parts = sorted(float(part.volume) for part in kept.split(only_watertight=False))
+    assert parts[0] < -1e6  # the wall of the void
+    assert len(parts) == 4
+    filled = found.surface(points, voids="fill", min_component_fraction=0.001)
+    assert filled.body_count == 2  # the core is gone with the void
+    alone = found.surface(points, voids="fill", min_component_fraction=0.5)
+    assert alone.body_count == 1
+    assert alone.is_volume
+
+
+def test_many_tetrahedra_around_one_edge_are_paired_fast() -> None:
+    n = 20_000
+    ring = np.arange(n) + 2
+    corners = np.stack([np.zeros(n, int), np.ones(n, int), ring, np.roll(ring, -1)], axis=1)
+    partner = facet_partners(corners, n + 2)
+    np.testing.assert_array_equal(np.sort(partner, axis=1)[:, :2], -1)
+    np.testing.assert_array_equal(partner[:, 2], (np.arange(n) + 1) % n)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"voids": "some"}, "voids must be 'keep' or 'fill'"),
+        ({"min_component_fraction": 2.0}, "between 0 and 1"),
+        ({"source": np.zeros((9, 3))}, "the 500 points .* were expected, found 9"),
+    ],
+)
+def test_bad_input_of_the_surface(arguments: dict[str, Any], words: str) -> None:
+    points = clouds("cloud", 500, 1)
+    found = alpha_complex(points, 20.0)
+    with pytest.raises(GeometryError, match=words):
+        found.surface(**({"source": points} | arguments))
+    with pytest.raises(GeometryError, match="is empty; the points are farther apart"):
+        alpha_complex(points, 0.1).surface(points)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import trimesh
 from numba import njit
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.progress import Progress, report
+from nanospine.surface.complex_surface import (
+    closed_boundary,
+    closed_surface,
+    facet_partners,
+    kept_parts,
+)
 from nanospine.surface.delaunay import delaunay
 from nanospine.surface.gates import circumradius
 from nanospine.surface.qhull import simplex_volumes
-from nanospine.surface.tiles import PointSource, Tile, TiledPoints
+from nanospine.surface.tiles import PointSource, Tile, TiledPoints, rows_of
 
 __all__ = ["AlphaComplex", "alpha_complex", "alpha_tiles", "tile_complex"]
 
@@ -62,7 +70,66 @@ class AlphaComplex:
         >>> alpha_complex(cube, 8.0).boundary().shape
         (12, 3)
         """
-        return open_facets(self.tetrahedra)
+        return open_facets(self.tetrahedra, self.n_points)
+
+    def surface(
+        self,
+        source: PointSource,
+        *,
+        voids: Literal["keep", "fill"] = "keep",
+        min_component_fraction: float = 0.0,
+    ) -> trimesh.Trimesh:
+        """Give the boundary as a closed, outward oriented 2-manifold.
+
+        Where tetrahedra touch only in an edge or a point, that edge or point is there twice
+        (:func:`nanospine.surface.mesh.boundary_surface`). The mesh is the same, vertex by vertex,
+        whatever the tiles were.
+
+        Parameters
+        ----------
+        source : array_like (n, 3), or path of a .npy or .parquet file
+            The positions that the complex was made from; of a file only those on the boundary are
+            kept in memory.
+        voids : {"keep", "fill"}
+            "keep": the walls of inner voids, oriented into them, belong to the surface, as they do
+            to the complex. "fill": no voids, nor bodies in them.
+        min_component_fraction : float
+            Walls of voids and separate bodies below this fraction of the largest body's volume are
+            left out.
+
+        Raises
+        ------
+        GeometryError
+            No tetrahedra; other points than the complex was made from.
+
+        Examples
+        --------
+        >>> points = np.random.default_rng(0).random((2000, 3)) * 100
+        >>> found = alpha_complex(points, 9.0, points_per_tile=200)
+        >>> mesh = found.surface(points)
+        >>> mesh.is_volume, bool(np.isclose(mesh.volume, found.volume_nm3, rtol=1e-4))
+        (True, True)
+        """
+        if voids not in ("keep", "fill"):
+            raise GeometryError(f"surface: voids must be 'keep' or 'fill', found {voids!r}.")
+        if not 0 <= min_component_fraction <= 1:
+            raise GeometryError(
+                "surface: min_component_fraction must lie between 0 and 1, "
+                f"found {min_component_fraction!r}."
+            )
+        if len(self.tetrahedra) == 0:
+            raise GeometryError(
+                f"surface: the alpha complex at {self.alpha_nm:g} nm is empty; the points are "
+                "farther apart. Give a larger alpha_nm."
+            )
+        rows, corners, neighbors = closed_boundary(self.tetrahedra, self.n_points)
+        points = rows_of(source, rows, self.n_points)
+        vertices, faces, _ = closed_surface(points, corners, neighbors)
+        keep = kept_parts(vertices, faces, voids == "fill", min_component_fraction)
+        mesh = trimesh.Trimesh(vertices, faces[keep], process=False)
+        if not keep.all():
+            mesh.remove_unreferenced_vertices()
+        return mesh
 
 
 def alpha_complex(
@@ -209,13 +276,8 @@ def _chosen(points, tetrahedra, own, alpha):  # type: ignore[no-untyped-def]
     return kept[:count].copy(), radii[:count].copy()
 
 
-def open_facets(tetrahedra: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def open_facets(tetrahedra: npt.NDArray[np.integer], n_points: int) -> npt.NDArray[np.integer]:
     """Give the facets that belong to one tetrahedron only, counterclockwise from outside."""
-    facets = np.concatenate([tetrahedra[:, side] for side in
-                             ([1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1])])  # fmt: skip
-    ordered = np.sort(facets, axis=1)
-    order = np.lexsort(ordered.T[::-1])
-    ordered = ordered[order]
-    same = (ordered[1:] == ordered[:-1]).all(axis=1)
-    alone = ~(np.concatenate([[False], same]) | np.concatenate([same, [False]]))
-    return facets[np.sort(order[alone])]
+    partner = facet_partners(tetrahedra, n_points)
+    return np.concatenate([tetrahedra[partner[:, j] < 0][:, side] for j, side in enumerate(
+        ([1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]))])  # fmt: skip

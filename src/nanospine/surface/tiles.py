@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError, ReadError, TooFewPointsError
 from nanospine.core.progress import Progress, report
 
-__all__ = ["PointSource", "Tile", "TiledPoints"]
+__all__ = ["PointSource", "Tile", "TiledPoints", "rows_of"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -189,6 +189,22 @@ class TiledPoints:
             self._file.readinto(result[at : at + b - a].view(np.uint8))  # type: ignore[attr-defined]
             at += b - a
         return result
+
+
+def rows_of(source: PointSource, rows: npt.NDArray[np.integer], n_points: int) -> FloatArray:
+    """Read chosen rows, rising, of a source of so many points."""
+    result = np.empty((len(rows), 3))
+    done = 0
+    for part in _chunks(source):
+        begin, end = np.searchsorted(rows, [done, done + len(part)])
+        result[begin:end] = part[rows[begin:end] - done]
+        done += len(part)
+    if done != n_points:
+        raise GeometryError(
+            f"tiles: the {n_points} points that the alpha complex was made from were expected, "
+            f"found {done}."
+        )
+    return result
 
 
 def _split(cells: IntArray, counts: IntArray, most: int) -> list[tuple[IntArray, IntArray]]:
