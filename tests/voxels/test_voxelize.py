@@ -78,6 +78,17 @@ def test_gaussians_are_integrated_over_each_voxel(own):
     assert grid.data.sum(dtype=np.float64) == pytest.approx(120, rel=1e-6)
 
 
+def test_mass_is_kept_where_localizations_crowd():
+    rng = np.random.default_rng(3)
+    spot = rng.normal(500, 15, (40_000, 3))
+    wide = rng.uniform(0, 1000, (20, 3))
+    xyz = np.concatenate([spot, wide])
+    sigma = np.repeat([20.0, 90.0], [40_000, 20])[:, None] * np.ones(3)
+    grid = ns.voxelize(xyz, 10.0, mode="gaussian", precision_nm=sigma, pad=50)
+    assert grid.data.sum(dtype=np.float64) == pytest.approx(len(xyz), rel=1e-7)
+    assert grid.notes[0].startswith("0 of")
+
+
 def test_mass_that_falls_outside_is_said():
     xyz = np.array([[0.0, 0, 0], [500, 0, 0], [49.0, 0, 0]])
     grid = ns.voxelize(xyz, 10.0, mode="gaussian", precision_nm=8.0, region=[[-50] * 3, [50] * 3])
