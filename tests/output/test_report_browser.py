@@ -169,3 +169,20 @@ def test_every_control_can_be_reached_and_has_a_name(browser):
           !document.getElementById(s.getAttribute('aria-labelledby'))).length""")
     assert without == 0
     assert _errors(browser) == []
+
+
+def test_planes_show_types_behind_the_spines_and_pick(browser):
+    fields = browser.execute_script(
+        "return [...document.querySelectorAll('#continuum svg')].map((s) => [s.querySelectorAll("
+        "'g rect').length, s.querySelectorAll('circle').length, s.getAttribute('aria-label')])"
+    )
+    assert len(fields) == 3
+    for cells, spines, words in fields:
+        assert cells >= 80
+        assert spines == 2
+        assert "of 2 spines" in words
+    browser.execute_script(
+        "document.querySelector('#continuum circle').dispatchEvent(new Event('click'))"
+    )
+    assert browser.find_element("id", "detail").text.startswith("spine 0")
+    assert _errors(browser) == []

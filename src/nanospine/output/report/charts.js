@@ -55,13 +55,30 @@ function histogram(column, label) {
   counts.forEach((b, k) => { let base = 0; for (const t of kinds) { const n = b[t] || 0; if (!n) continue; svg("rect", { x: X(k * width) + 1, width: X(width) - X(0) - 2, y: Y(base + n), height: Y(base) - Y(base + n), fill: data.colours[t] }, s); base += n; } });
   byId("distributions").append(s);
 }
-function scatter(xc, yc, xlabel, ylabel) {
+// Spines as points of raw numbers; behind them, lightly, the type that the rules give at each place
+function scatter(xc, yc) {
   const rows = data.rows.filter((r) => isNumber(r[xc]) && isNumber(r[yc]));
   if (rows.length < 2) return;
+  const field = (data.fields || []).find((f) => f.x === xc && f.y === yc);
   const top = (c) => Math.max(...rows.map((r) => r[c])) * 1.08;
-  const { s, X, Y } = axes(380, 220, [0, top(xc)], [0, top(yc)], xlabel, ylabel, `${ylabel} against ${xlabel} of ${rows.length} spines`);
+  const x1 = field ? field.x_most : top(xc), y1 = field ? field.y_most : top(yc);
+  const { s, X, Y } = axes(380, 260, [0, x1], [0, y1], title(xc), title(yc), `${title(yc)} against ${title(xc)} of ${rows.length} spines`);
+  if (field) {
+    const w = x1 / field.n, h = y1 / field.n, back = svg("g", { opacity: 0.16, "shape-rendering": "crispEdges" });
+    for (const [row, from, to, type] of field.runs) svg("rect", { x: X(from * w), width: X(to * w) - X(from * w), y: Y((row + 1) * h), height: Y(row * h) - Y((row + 1) * h) + 0.3, fill: data.colours[type] }, back);
+    s.prepend(back);
+  }
+  const low = "neck_diameter_low_nm", high = "neck_diameter_high_nm", neck = "neck_diameter_nm";
+  for (const r of rows) {
+    if ((xc === neck || yc === neck) && isNumber(r[low]) && isNumber(r[high])) {
+      const at = xc === neck ? { x1: X(r[low]), x2: X(Math.min(r[high], x1)), y1: Y(r[yc]), y2: Y(r[yc]) } : { x1: X(r[xc]), x2: X(r[xc]), y1: Y(r[low]), y2: Y(Math.min(r[high], y1)) };
+      svg("line", { ...at, stroke: data.colours[r.type], "stroke-width": 1.5, opacity: 0.7 }, s);
+    }
+  }
   for (const r of rows) { const c = svg("circle", { cx: X(r[xc]), cy: Y(r[yc]), r: 5, fill: data.colours[r.type], stroke: "#fff", style: "cursor:pointer" }, s); svg("title", {}, c, `spine ${r.spine}: ${r.type}`); c.addEventListener("click", () => pick(data.rows.indexOf(r))); }
-  byId("distributions").append(s);
+  const figure = element("figure", null, byId("continuum"));
+  figure.append(s);
+  if (field) element("figcaption", `fields: rules "${field.preset}"${field.said ? ` at ${field.said}` : ""}`, figure, { class: "hint" });
 }
 function curveChart(c) {
   const all = [...c.values, ...(c.theory || []), ...(c.low || []), ...(c.high || [])].filter(isNumber);
@@ -77,7 +94,9 @@ function curveChart(c) {
 histogram("neck_diameter_nm", "neck diameter (nm)");
 histogram("head_diameter_nm", "head diameter (nm)");
 histogram("length_nm", "length (nm)");
-scatter("neck_length_nm", "neck_diameter_nm", "neck length (nm)", "neck diameter (nm)");
-scatter("neck_diameter_nm", "head_diameter_nm", "neck diameter (nm)", "head diameter (nm)");
+scatter("neck_diameter_nm", "head_diameter_nm");
+scatter("length_nm", "head_diameter_nm");
+scatter("neck_length_nm", "neck_diameter_nm");
+if (!byId("continuum").children.length) byId("continuum").textContent = "Too few spines.";
 if (!byId("distributions").children.length) byId("distributions").textContent = "Too few spines to draw distributions.";
 for (const [k, c] of (data.curves || []).entries()) { const s = curveChart(c); if (s) byId(`curve-${k}`).prepend(s); }

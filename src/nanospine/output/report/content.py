@@ -13,6 +13,7 @@ from scipy import stats
 from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS
 from nanospine.core.history import plain
 from nanospine.output.render_marks import ring_nm
+from nanospine.output.report.continuum import type_fields
 from nanospine.output.report.scene import mesh_for_web, points_for_web
 from nanospine.spines.model import COLUMNS, Spines
 from nanospine.version import __version__
@@ -109,7 +110,12 @@ def content_of(result: Reported) -> Content:
         "profiles": [_profile(spine.neck, spine.row) for spine in spines.spines],
         "rings": [_rounded(ring_nm(spine, 24)) for spine in spines.spines],
         "curves": [],
+        "fields": type_fields(table, str(getattr(_spine_settings(result), "preset", "nanospine"))),
     }
+
+
+def _spine_settings(result: Reported) -> Any:
+    return getattr(result.config, "spines", None)
 
 
 def type_rows(table: pd.DataFrame, shaft_um: float | None) -> list[dict[str, Any]]:
