@@ -240,7 +240,7 @@ def test_the_assumed_box_is_said():
     ("points", "radii", "options", "error", "message"),
     [
         (np.zeros((0, 2)), [1], {}, TooFewPointsError, "at least 2 points are needed, found none"),
-        ([[1, 1]], [1], {"region": SQUARE}, TooFewPointsError, "at least 2 points are needed inside"),
+        ([[1, 1]], [1], {"region": SQUARE}, TooFewPointsError, "2 points are needed inside"),
         ([[1, 1], [np.nan, 2]], [1], {}, GeometryError, "1 of 2 rows hold NaN"),
         ([[-1, 1], [-2, 2]], [1], {"region": SQUARE}, TooFewPointsError, "found 0 of 2"),
         ([[1, 1], [1, 1]], [1], {}, GeometryError, "all points lie on one line"),
