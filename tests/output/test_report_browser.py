@@ -171,12 +171,14 @@ def test_every_control_can_be_reached_and_has_a_name(browser):
     assert _errors(browser) == []
 
 
-def test_planes_show_types_behind_the_spines_and_pick(browser):
+def test_planes_show_types_behind_the_spines_and_pick(browser, run):
     fields = browser.execute_script(
         "return [...document.querySelectorAll('#continuum svg')].map((s) => [s.querySelectorAll("
         "'g rect').length, s.querySelectorAll('circle').length, s.getAttribute('aria-label')])"
     )
-    assert len(fields) == 3
+    # A plane with the neck on an axis needs two spines whose neck was measured
+    measured = run.spines.table["neck_diameter_nm"].notna().sum()
+    assert len(fields) == (3 if measured >= 2 else 1)
     for cells, spines, words in fields:
         assert cells >= 80
         assert spines == 2
