@@ -12,6 +12,7 @@ from scipy.sparse import csgraph
 
 from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.shaft import ShaftAxis
+from nanospine.spines.stems import part_by_stems, slow_in_clefts
 
 __all__ = ["Protrusion", "edge_graph", "heights_nm", "split_protrusions"]
 
@@ -81,8 +82,9 @@ def split_protrusions(
 ) -> tuple[list[Protrusion], int]:
     """Cut the surface above the shaft into spines.
 
-    Strategy: vertices higher than `base_nm` above the shaft fall into connected patches. In each
-    patch the distance from its rim along the surface is followed from the tips downward: two
+    Strategy: vertices higher than `base_nm` above the shaft fall into connected patches. Patches
+    that stand on several stems are parted between them (:func:`part_by_stems`). In each part
+    the distance from its rim along the surface is followed from the tips downward: two
     lobes that meet lower than `join_nm` above the rim are two spines that touch at their bases;
     lobes that meet higher are heads of one branched spine. Lobes that rise less than half of
     `min_length_nm`, or 15 % of the patch's reach, above where they meet are bumps.
@@ -109,6 +111,7 @@ def split_protrusions(
     above = height > base_nm
     graph = edge_graph(mesh)
     graph = (graph + graph.T).tocsr()
+    ways = slow_in_clefts(graph, mesh, area)
     count, patch = csgraph.connected_components(graph[above][:, above], directed=False)
     members = np.flatnonzero(above)
     order = np.argsort(patch, kind="stable")
@@ -121,7 +124,18 @@ def split_protrusions(
         distance = _distance_from_rim(graph, vertices, height, base_nm)
         if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < min_length_nm:
             continue
-        for lobe in _resolved(graph, vertices, distance, area, min_length_nm, join_nm):
+        parts = part_by_stems(
+            ways[vertices][:, vertices], xyz[vertices], area[vertices], distance,
+            min_length_nm=min_length_nm, join_nm=join_nm,
+        )  # fmt: skip
+        lobes = [
+            lobe
+            for part in parts
+            for lobe in _resolved(
+                graph, vertices[part], distance[part], area, min_length_nm, join_nm
+            )
+        ]
+        for lobe in lobes:
             if _continues(lobe, xyz, axes):
                 continued += 1
             elif not _is_bump(lobe, height, area, past_end):
