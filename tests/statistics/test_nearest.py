@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nanospine as ns
-from nanospine.core.errors import NanospineError
+from nanospine.core.errors import ConfigError, NanospineError
 from nanospine.statistics.distance_laws import distribution, eroded_size, places
 
 FloatArray = npt.NDArray[np.float64]
@@ -326,3 +326,57 @@ def test_identical_points_and_radii_beyond_the_region_are_answered() -> None:
     f = ns.empty_space_f(same, [500.0], region=BOX, correction="border")
     assert np.isnan(f.values).all()
     assert f.notes
+
+
+def falling(n: int, dimension: int, seed: int) -> np.ndarray:
+    """Points of the unit cube, five times as dense at one end as at the other."""
+    rng = np.random.default_rng(seed)
+    places = rng.random((4 * n, dimension))
+    return places[rng.random(4 * n) < 1 - 0.8 * places[:, 0]][:n]
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_uneven_g_and_f_by_brute_force(dimension: int) -> None:
+    points, others = falling(40, dimension, 1), falling(30, dimension, 2)
+    box = ns.Box(np.zeros(dimension), np.ones(dimension))
+    radii = np.array([0.05, 0.15, 0.3, 0.45])
+
+    def density(xy: np.ndarray) -> np.ndarray:
+        return 50 * (1 - 0.8 * xy[:, 0])
+
+    depth = box.distance_to_boundary_nm(points)
+    for other in (None, others):
+        searched = points if other is None else others
+        factor = 1 - density(searched).min() / density(searched)
+        found = ns.nearest_neighbour_g(points, radii, region=box, other=other, intensity=density)
+        assert found.name == ("G_inhom" if other is None else "G_cross_inhom")
+        for r, value in zip(radii, found.values, strict=True):
+            left = []
+            for i in np.flatnonzero(depth >= r):
+                near = np.linalg.norm(searched - points[i], axis=1) <= r
+                if other is None:
+                    near[i] = False
+                left.append(np.prod(factor[near]))
+            expected = 1 - np.mean(left) if left else np.nan
+            np.testing.assert_allclose(value, expected, atol=1e-12)
+
+
+def test_uneven_functions_of_independent_points_are_those_of_theory() -> None:
+    box, radii = ns.Box((0, 0), (1, 1)), np.array([0.005, 0.01, 0.02])
+
+    def density(xy: np.ndarray) -> np.ndarray:
+        return 3000 / 0.6 * (1 - 0.8 * xy[:, 0])
+
+    points = falling(3000, 2, 3)
+    g = ns.nearest_neighbour_g(points, radii, region=box, intensity=density)
+    f = ns.empty_space_f(points, radii, region=box, intensity=density, n_places=20_000)
+    j = ns.j_function(points, radii, region=box, intensity=density, n_places=20_000)
+    np.testing.assert_allclose(g.values, g.theory, atol=0.03)
+    np.testing.assert_allclose(f.values, f.theory, atol=0.03)
+    np.testing.assert_allclose(j.values, 1, atol=0.08)
+    assert j.name == "J_inhom"
+    even = ns.nearest_neighbour_g(points, radii, region=box, intensity=3000.0)
+    plain = ns.nearest_neighbour_g(points, radii, region=box, correction="border")
+    np.testing.assert_allclose(even.values, plain.values, atol=1e-12)
+    with pytest.raises(ConfigError, match="with an intensity"):
+        ns.empty_space_f(points, radii, region=box, intensity=density, correction="hanisch")

@@ -15,6 +15,7 @@ from nanospine.statistics.patterns import Pattern
 __all__ = [
     "DistanceCorrection",
     "checked_correction",
+    "csr_distance_law",
     "distribution",
     "eroded_size",
     "mean_distance",
@@ -208,6 +209,18 @@ def _eroded_polygon(region: Polygon, distances_nm: FloatArray) -> FloatArray:
     from scipy.interpolate import PchipInterpolator
 
     return np.asarray(PchipInterpolator(at, areas)(distances_nm))
+
+
+def csr_distance_law(radii_nm: FloatArray, density: float, dimension: int) -> FloatArray:
+    """Give G = F of complete randomness: 1 - exp(-density times the size of a ball).
+
+    Examples
+    --------
+    >>> csr_distance_law(np.array([0.0, 1.0]), 1 / np.pi, 2).round(4).tolist()
+    [0.0, 0.6321]
+    """
+    ball = np.pi * radii_nm**2 if dimension == 2 else 4 / 3 * np.pi * radii_nm**3
+    return np.asarray(-np.expm1(-density * ball))
 
 
 def places(region: Region, n: int) -> tuple[FloatArray, FloatArray]:

@@ -15,10 +15,12 @@ from nanospine.statistics.curve import SummaryFunction
 from nanospine.statistics.distance_laws import (
     DistanceCorrection,
     checked_correction,
+    csr_distance_law,
     distribution,
     places,
     sized,
 )
+from nanospine.statistics.nearest_uneven import checked_border, uneven_law
 from nanospine.statistics.patterns import (
     Pattern,
     Points,
@@ -27,6 +29,7 @@ from nanospine.statistics.patterns import (
     pattern,
     shared_region,
 )
+from nanospine.statistics.problem import Intensity, inverse_intensity
 
 __all__ = [
     "NearestDistances",
@@ -134,6 +137,7 @@ def nearest_neighbour_g(
     region: Region | None = None,
     correction: DistanceCorrection = "km",
     other: Points | None = None,
+    intensity: Intensity | None = None,
 ) -> SummaryFunction:
     """Distribution function G(r) of the distance to the nearest neighbour.
 
@@ -149,6 +153,10 @@ def nearest_neighbour_g(
         Kaplan-Meier; reduced sample; Hanisch; the plain share, which edges bias downward.
     other : Localizations or array_like, optional
         Cross form: the distance from `points` to the nearest of `other`.
+    intensity : float, array_like, callable, optional
+        Of the points that are looked for, as for :func:`nanospine.ripley_k`: neighbours count less
+        where they are dense anyway (van Lieshout 2011), with the border correction; theory is that
+        of the lowest intensity.
 
     Returns
     -------
@@ -181,10 +189,11 @@ def nearest_neighbour_g(
     radii = checked_radii(radii_nm)
     first, second = _patterns(points, other, region)
     searched = first if second is None else second
-    distances, _ = neighbour_distances(
-        first.points_nm, None if second is None else second.points_nm
-    )
-    depth = first.region.distance_to_boundary_nm(first.points_nm)
+    at, depth = first.points_nm, first.region.distance_to_boundary_nm(first.points_nm)
+    if intensity is not None:
+        given = points if other is None else other
+        return _uneven("G", radii, (at, depth), first, second, intensity, given, wanted)
+    distances, _ = neighbour_distances(at, None if second is None else second.points_nm)
     values = distribution(distances, depth, radii, wanted, first.region)
     theory = csr_distance_law(radii, len(searched) / first.region.size, first.region.dimension)
     return _curve("G", radii, values, theory, wanted, first, second)
@@ -198,6 +207,7 @@ def empty_space_f(
     correction: DistanceCorrection = "km",
     other: Points | None = None,
     n_places: int | None = None,
+    intensity: Intensity | None = None,
 ) -> SummaryFunction:
     """Distribution function F(r) of the distance from any place to the nearest point.
 
@@ -220,6 +230,8 @@ def empty_space_f(
     n_places : int, optional
         Default 131,072, for an error of about 0.0005 of F; with 32,768 it is 0.0015. The notes
         say the number.
+    intensity : float, array_like, callable, optional
+        As for :func:`nearest_neighbour_g`.
 
     Returns
     -------
@@ -254,10 +266,13 @@ def empty_space_f(
     if count < 1:
         raise ConfigError(f"n_places: at least one place was expected, found {n_places}.")
     at, depth = places(first.region, count)
+    note = f"empty space was measured from {count} places"
+    if intensity is not None:
+        given = points if other is None else other
+        return _uneven("F", radii, (at, depth), first, second, intensity, given, wanted, (note,))
     distances, _ = neighbour_distances(at, searched.points_nm)
     values = distribution(distances, depth, radii, wanted, first.region)
     theory = csr_distance_law(radii, len(searched) / first.region.size, first.region.dimension)
-    note = f"empty space was measured from {count} places"
     return _curve("F", radii, values, theory, wanted, first, second, (note,))
 
 
@@ -269,12 +284,13 @@ def j_function(
     correction: DistanceCorrection = "km",
     other: Points | None = None,
     n_places: int | None = None,
+    intensity: Intensity | None = None,
 ) -> SummaryFunction:
     """J(r) = (1 - G(r)) / (1 - F(r)): 1 without structure, less for clusters, more for regularity.
 
     Parameters
     ----------
-    points, radii_nm, region, correction, other, n_places
+    points, radii_nm, region, correction, other, n_places, intensity
         As for :func:`nearest_neighbour_g` and :func:`empty_space_f`. In the cross form G goes from
         `points` to `other`, and F is that of `other`: J = 1 when the two are independent.
 
@@ -300,29 +316,19 @@ def j_function(
     >>> np.abs(found.values - 1).max() < 0.1
     np.True_
     """
-    g = nearest_neighbour_g(points, radii_nm, region=region, correction=correction, other=other)
-    f = empty_space_f(
-        points, radii_nm, region=region, correction=correction, other=other, n_places=n_places
+    g = nearest_neighbour_g(
+        points, radii_nm, region=region, correction=correction, other=other, intensity=intensity
     )
+    f = empty_space_f(
+        points, radii_nm, region=region, correction=correction, other=other, n_places=n_places,
+        intensity=intensity,
+    )  # fmt: skip
     left = 1.0 - f.values
     # What is left of 1 after rounding is not emptiness.
     left[left < 1e-12] = np.nan
     values = (1.0 - g.values) / left
     theory = np.ones(len(g.radii_nm))
-    name = "J_cross" if other is not None else "J"
-    return replace(f, name=name, values=values, theory=theory)
-
-
-def csr_distance_law(radii_nm: FloatArray, density: float, dimension: int) -> FloatArray:
-    """Give G = F of complete randomness: 1 - exp(-density times the size of a ball).
-
-    Examples
-    --------
-    >>> csr_distance_law(np.array([0.0, 1.0]), 1 / np.pi, 2).round(4).tolist()
-    [0.0, 0.6321]
-    """
-    ball = np.pi * radii_nm**2 if dimension == 2 else 4 / 3 * np.pi * radii_nm**3
-    return np.asarray(-np.expm1(-density * ball))
+    return replace(f, name="J" + f.name[1:], values=values, theory=theory)
 
 
 def _positions(points: Points, name: str, least: int) -> FloatArray:
@@ -338,6 +344,27 @@ def _patterns(
         return sized(pattern(points, region, least=least)), None
     window = shared_region(points, other, region)
     return sized(pattern(points, window)), pattern(other, window, name="other")
+
+
+def _uneven(
+    name: str,
+    radii: FloatArray,
+    at: tuple[FloatArray, FloatArray],
+    first: Pattern,
+    second: Pattern | None,
+    intensity: Intensity,
+    given: Points,
+    correction: str,
+    notes: tuple[str, ...] = (),
+) -> SummaryFunction:
+    wanted = checked_border(correction)
+    searched = first if second is None else second
+    inverse = np.asarray(inverse_intensity(intensity, searched, given, "intensity"))
+    own = name == "G" and second is None
+    values, lowest = uneven_law(*at, searched.points_nm, inverse, radii, own=own)
+    theory = csr_distance_law(radii, lowest, first.region.dimension)
+    found = _curve(name, radii, values, theory, wanted, first, second, notes)
+    return replace(found, name=found.name + "_inhom")
 
 
 def _curve(

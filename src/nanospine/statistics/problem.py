@@ -23,7 +23,7 @@ from nanospine.statistics.patterns import (
 )
 from nanospine.statistics.windows import Window, checked_correction, window
 
-__all__ = ["Intensity", "Problem", "edge_sums", "prepare"]
+__all__ = ["Intensity", "Problem", "edge_sums", "inverse_intensity", "prepare"]
 
 FloatArray = npt.NDArray[np.float64]
 Intensity = float | npt.ArrayLike | Callable[[FloatArray], npt.ArrayLike]
@@ -129,17 +129,17 @@ def prepare(
                 "number of points per nm² or nm³."
             )
     notes = a.notes if b is None else tuple(dict.fromkeys((*a.notes, *b.notes)))
-    u = _inverse(intensity, a, points, "intensity")
+    u = inverse_intensity(intensity, a, points, "intensity")
     v = u
     if b is not None and other is not None:
-        v = _inverse(other_intensity, b, other, "other_intensity")
+        v = inverse_intensity(other_intensity, b, other, "other_intensity")
     further = 0.0 if reach is None else reach(len(a if b is None else b), a.region)
     return Problem(
         a, b, radii, window(a.region, correction, float(radii[-1]) + further), u, v, further, notes
     )
 
 
-def _inverse(
+def inverse_intensity(
     intensity: Intensity | None, held: Pattern, points: Points, name: str
 ) -> FloatArray | None:
     """Give one over the intensity at the points inside the region."""
