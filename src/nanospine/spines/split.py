@@ -165,7 +165,7 @@ def _resolved(
     """
     inner = graph[vertices][:, vertices]
     result: list[Protrusion] = []
-    for lobe in _lobes(inner, vertices, distance, min_length_nm, join_nm):
+    for lobe in _lobes(inner, vertices, distance, min_length_nm, join_nm, area):
         cut = 0.0 if trimmed and len(lobe.heads) < 2 else _foot_nm(lobe, area)
         if cut == 0.0:
             result.append(lobe)
@@ -258,6 +258,7 @@ def _lobes(
     distance: FloatArray,
     min_length_nm: float,
     join_nm: float,
+    area: FloatArray | None = None,
 ) -> list[Protrusion]:
     """Follow distance from the tips downward and decide where lobes meet: spines or heads."""
     persistence = max(0.5 * min_length_nm, 0.15 * float(distance.max()))
@@ -269,7 +270,10 @@ def _lobes(
             continue
         heads = [np.flatnonzero(head_of[mine] == head) for head in np.unique(head_of[mine])]
         heads = [head for head in heads if len(head) and head_of[mine[head[0]]] >= 0]
-        heads.sort(key=lambda head: -float(distance[mine[head]].max()))
+        if area is None:
+            heads.sort(key=lambda head: -float(distance[mine[head]].max()))
+        else:  # the larger head is the one that is described
+            heads.sort(key=lambda head: -float(area[vertices[mine[head]]].sum()))
         result.append(Protrusion(vertices[mine], distance[mine], tuple(heads)))
     return result
 

@@ -19,6 +19,10 @@ IntArray = npt.NDArray[np.int64]
 _BAND_NM = 60.0
 # A ring of less girth than this holds no spine: the thinnest necks are 40 nm wide.
 _LEAST_GIRTH_NM = 110.0
+# Levels above `join_nm` at which stems must not have a common neck below.
+_HIGHER_NM = (250.0, 350.0, 450.0)
+_BIN_NM = 50.0
+_COMMON_SHARE = 0.8
 # Clefts are averaged over this, and cost this much of their curvature.
 _CLEFT_NM = 40.0
 _SLOWER_NM = 800.0
@@ -100,16 +104,37 @@ def part_by_stems(
     [(0, 40), (41, 81)]
     """
     parts = [np.arange(len(xyz_nm))]
-    for level in (0.0, 0.5 * join_nm, join_nm):
+    for level in (0.0, 0.5 * join_nm, join_nm, *_HIGHER_NM):
         finer: list[IntArray] = []
         for part in parts:
             label = _stem_of(
                 graph[part][:, part], xyz_nm[part], area_nm2[part], distance_nm[part],
                 level, min_length_nm,
             )  # fmt: skip
-            finer += [part[label == stem] for stem in np.unique(label)]
+            stems = [part[label == stem] for stem in np.unique(label)]
+            if level > join_nm and _share_neck(part, stems, area_nm2, distance_nm, level):
+                stems = [part]
+            finer += stems
         parts = finer
     return parts
+
+
+def _share_neck(
+    part: IntArray, stems: list[IntArray], area: FloatArray, distance: FloatArray, level: float
+) -> bool:
+    """Tell a neck that forks from neighbours that are bridged from the shaft up.
+
+    A common neck is somewhere about as thin as one of its branches; bridged neighbours have
+    everywhere the girth of all together.
+    """
+
+    def thinnest(mine: IntArray, low: float, high: float) -> float:
+        bins = np.histogram(distance[mine], np.arange(low, high + 1.0, _BIN_NM), weights=area[mine])
+        return float(bins[0].min()) / _BIN_NM
+
+    common = thinnest(part, 0.0, level)
+    above = sum(thinnest(stem, level, level + 5 * _BIN_NM) for stem in stems)
+    return common < _COMMON_SHARE * above
 
 
 def _stem_of(
