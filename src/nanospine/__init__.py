@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from nanospine.points.traces import trim_traces as trim_traces
     from nanospine.spines.classes import classify as classify
     from nanospine.spines.find import find_spines as find_spines
+    from nanospine.spines.from_labels import spines_from_labels as spines_from_labels
     from nanospine.spines.learned_types import type_model as type_model
     from nanospine.spines.learned_types import type_probabilities as type_probabilities
     from nanospine.spines.metrics import neck_resistance_mohm as neck_resistance_mohm
@@ -292,6 +293,7 @@ _WHERE = {
     "clark_evans": "nanospine.statistics.clark_evans",
     "SodaResult": "nanospine.statistics.soda",
     "soda": "nanospine.statistics.soda",
+    "spines_from_labels": "nanospine.spines.from_labels",
     "cross_correlation_fit": "nanospine.statistics.coupling_correlation",
     "optimal_transport_curve": "nanospine.statistics.coupling_transport",
     "soda_chains": "nanospine.statistics.soda_chains",

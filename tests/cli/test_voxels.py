@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import tifffile
+import trimesh
+from scipy.spatial import cKDTree
 from typer.testing import CliRunner
 
 import nanospine as ns
@@ -66,3 +70,33 @@ def test_a_volume_that_does_not_know_its_place(tmp_path):
     assert given.exit_code == 0, given.output
     assert json.loads(given.stdout)["file"].endswith("l.tif")
     assert run("segment", path, "-o", tmp_path / "l.tif", "--option", "x").exit_code == 2
+
+
+def test_labels_of_another_program_come_back_as_points_meshes_and_spines(tmp_path):
+    """A person divides a dendrite by hand, in a program that keeps no metadata."""
+    shape = ns.simulate.spine("mushroom", seed=1)
+    table, image = tmp_path / "cell.parquet", tmp_path / "cell.tif"
+    ns.write(ns.from_arrays(shape.mesh.sample(5000, seed=1), precision_nm=8.0), table)
+    grid = ns.voxelize(shape.mesh, 40.0)
+    found = ns.find_spines(shape.mesh)
+    ns.write_volume(grid.with_data(grid.data.astype(np.uint8)), image)
+    inside = np.argwhere(grid.data)
+    near = cKDTree(shape.mesh.vertices).query(grid.to_xyz_nm(inside))[1]
+    data = grid.data.astype(np.uint8)
+    data[tuple(inside.T)] = np.where(found.vertex_spine[near] == 0, 2, 1)
+    drawn = tmp_path / "drawn.tif"
+    tifffile.imwrite(drawn, data)
+    folder, back = tmp_path / "out", tmp_path / "labelled.parquet"
+    result = run("segment", image, "--labels", drawn, "--role", "1=shaft", "--role", "2=spine",
+                 "-o", tmp_path / "labels.npz", "--points", table, "--points-out", back,
+                 "--reach-nm", 40, "--spines", folder)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    spines = pd.read_csv(folder / "spines.csv")
+    assert list(spines["voxel_label"]) == [2]
+    assert spines["volume_nm3"][0] == pytest.approx((data == 2).sum() * 40.0**3, rel=0.1)
+    labels = ns.read(back).table
+    assert (labels["voxel_label"] > 0).all()
+    assert ((labels["spine"] == 0) == (labels["voxel_label"] == 2)).mean() > 0.95
+    assert trimesh.load(folder / "label_2.ply").is_watertight
+    wrong = run("segment", image, "--role", "1=shaft", "-o", tmp_path / "l.npz")
+    assert wrong.exit_code == 2

@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 import nanospine as ns
-from nanospine.core.errors import GeometryError
+from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 
 
@@ -65,3 +65,33 @@ def test_meshes_of_any_voxels_are_closed_also_at_the_edge_of_the_grid(seed):
 def test_a_label_that_is_not_there_is_refused():
     with pytest.raises(GeometryError, match="no voxel has label 9"):
         ns.labels_to_meshes(two_halves(), only=[9])
+
+
+@pytest.mark.parametrize("reach_nm", [0.0, 20.0, 31.0])
+def test_points_beside_a_mask_take_the_nearest_label_within_reach(reach_nm):
+    labels = two_halves()
+    xyz = np.random.default_rng(0).normal(size=(800, 3))
+    xyz *= np.linspace(150, 340, 800)[:, None] / np.linalg.norm(xyz, axis=1, keepdims=True)
+    voxels = np.argwhere(labels.labels)
+    distance = np.linalg.norm(xyz[:, None] - labels.grid.to_xyz_nm(voxels)[None], axis=2)
+    expected = ns.labels_to_points(labels, xyz)
+    near = (expected == 0) & (distance.min(axis=1) <= reach_nm)
+    values = labels.labels[tuple(voxels.T)]
+    expected[near] = values[distance.argmin(axis=1)][near]
+    np.testing.assert_array_equal(ns.labels_to_points(labels, xyz, reach_nm=reach_nm), expected)
+    assert near.sum() > (10 if reach_nm else -1)
+
+
+def test_a_reach_below_zero_is_refused():
+    with pytest.raises(ConfigError, match="reach_nm"):
+        ns.labels_to_points(two_halves(), [[0, 0, 0]], reach_nm=-1)
+
+
+def test_an_identity_segmenter_gives_every_point_its_label():
+    rng = np.random.default_rng(5)
+    data = rng.integers(0, 9, (12, 14, 16))
+    truth = VoxelGrid(data, (40.0, 21.0, 13.0), (1e8, -3e7, 12.5))
+    labels = ns.segment(truth, lambda grid: np.asarray(grid.data))
+    index = rng.integers(0, data.shape, (4000, 3))
+    xyz = truth.to_xyz_nm(index + rng.uniform(-0.49, 0.49, index.shape))
+    np.testing.assert_array_equal(ns.labels_to_points(labels, xyz), data[tuple(index.T)])

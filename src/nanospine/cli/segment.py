@@ -43,12 +43,31 @@ def segment(
             "--points-out", help="Table of localizations with their label: .csv, .parquet."
         ),
     ] = None,
+    reach_nm: Annotated[
+        float,
+        typer.Option("--reach-nm", min=0.0, help="Take the nearest label within this, for points."),
+    ] = 0.0,
+    labels_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", help="Labels that another program made of VOLUME, in place of a method."
+        ),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", metavar="LABEL=ROLE", help="Of --labels: shaft, spine, dendrite."),
+    ] = None,
+    spines: Annotated[
+        Path | None,
+        typer.Option("--spines", metavar="DIR", help="Measure the spines; table and meshes."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Segment a volume into labels and write them; labels of localizations too, if asked."""
+    """Segment a volume into labels and write them; onto points, meshes and spines, if asked."""
     import numpy as np
 
     from nanospine.cli.options import one_or_three
+    from nanospine.cli.segment_back import label_points, outside_labels, write_spines
     from nanospine.voxels.segment import segment as run
     from nanospine.voxels.volume_files import read_volume, write_volume
 
@@ -58,12 +77,18 @@ def segment(
     given: dict[str, Any] = {}
     if voxel_nm is not None:
         given["voxel_nm"] = np.broadcast_to(one_or_three(voxel_nm), 3)
-    grid = read_volume(volume, **given)
-    labels = run(grid, method, **options)
+    if labels_file is not None:
+        labels = outside_labels(labels_file, volume, role or [])
+    elif role:
+        raise typer.BadParameter("--role goes with --labels")
+    else:
+        labels = run(read_volume(volume, **given), method, **options)
     place = write_volume(labels, out)
     say(f"labels written to {place}")
-    if points is not None and points_out is not None:
-        _label_points(labels, points, points_out)
+    locs = _read_points(points)
+    found = None if spines is None else write_spines(labels, locs, spines)
+    if locs is not None and points_out is not None:
+        label_points(labels, locs, points_out, reach_nm, found)
     rows, notes = records(labels.table), list(labels.table.attrs.get("notes", []))
     if json:
         emit_json({"labels": rows, "notes": notes, "file": str(place)})
@@ -74,15 +99,12 @@ def segment(
         say(f"note: {note}")
 
 
-def _label_points(labels: Any, points: Path, out: Path) -> None:
-    from nanospine.io.registry import read, write
-    from nanospine.voxels.transfer import labels_to_points
+def _read_points(path: Path | None) -> Any:
+    if path is None:
+        return None
+    from nanospine.io.registry import read
 
-    locs = read(points)
-    found = labels_to_points(labels, locs)
-    table = locs.table.assign(voxel_label=found)
-    write(locs.replace(operation="labels_to_points", table=table), out)
-    say(f"{int((found < 0).sum())} of {len(found)} localizations lie outside the volume (label -1)")
+    return read(path)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

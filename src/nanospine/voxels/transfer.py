@@ -19,7 +19,10 @@ IntArray = npt.NDArray[np.int64]
 
 
 def labels_to_points(
-    labels: LabelGrid | VoxelGrid, locs: Localizations | npt.ArrayLike
+    labels: LabelGrid | VoxelGrid,
+    locs: Localizations | npt.ArrayLike,
+    *,
+    reach_nm: float = 0.0,
 ) -> IntArray:
     """Give each localization the label of the voxel that it lies in.
 
@@ -28,11 +31,15 @@ def labels_to_points(
     labels : LabelGrid or VoxelGrid of whole numbers
     locs : Localizations or array_like, shape (n, 3)
         x, y, z in nm.
+    reach_nm : float
+        Localizations in the background take the label of the nearest labelled voxel (the least,
+        where several are) whose centre is no farther than this: localizations of a membrane
+        scatter about the border of a mask by their precision. 0 takes the voxel as it is.
 
     Returns
     -------
     ndarray of int64, shape (n,)
-        0 in voxels of background, -1 beyond the grid.
+        0 in voxels of background, -1 beyond the grid, whatever the reach.
 
     Raises
     ------
@@ -44,7 +51,11 @@ def labels_to_points(
     >>> labels = LabelGrid(np.array([[[0, 7]]]), 10.0, (0, 0, 0))
     >>> labels_to_points(labels, [[10, 0, 0], [0, 0, 0], [20, 0, 0]]).tolist()
     [7, 0, -1]
+    >>> labels_to_points(labels, [[10, 0, 0], [0, 0, 0], [20, 0, 0]], reach_nm=10).tolist()
+    [7, 7, -1]
     """
+    if not (np.isfinite(reach_nm) and reach_nm >= 0):
+        raise ConfigError(f"labels_to_points: reach_nm of 0 or more expected, found {reach_nm}.")
     if isinstance(locs, Localizations):
         points = locs.xyz_nm
     else:
@@ -59,7 +70,35 @@ def labels_to_points(
             f"{points.shape}."
         )
     grid = as_labels(labels)
-    return np.asarray(grid.values_at(points, outside=-1), dtype=np.int64)
+    found = np.asarray(grid.values_at(points, outside=-1), dtype=np.int64)
+    return _nearest(grid, points, found, reach_nm) if reach_nm else found
+
+
+def _nearest(
+    grid: VoxelGrid, points: npt.NDArray[np.float64], found: IntArray, reach_nm: float
+) -> IntArray:
+    """Replace 0 by the nearest label within reach."""
+    from scipy.ndimage import binary_erosion
+    from scipy.spatial import cKDTree
+
+    bare = np.flatnonzero(found == 0)
+    mask = grid.data > 0
+    # Seen from the background, the nearest labelled voxel lies at the border of the mask.
+    border = np.argwhere(mask & ~binary_erosion(mask, np.ones((3, 3, 3)), border_value=0))
+    if not len(bare) or not len(border):
+        return found
+    labels = grid.data[tuple(border.T)]
+    order = np.argsort(labels, kind="stable")
+    tree = cKDTree(grid.to_xyz_nm(border[order]))
+    # The bound of the tree is open; a voxel at just this distance is within reach.
+    bound = np.nextafter(reach_nm, np.inf)
+    distance, nearest = tree.query(points[bare], k=min(8, len(border)), distance_upper_bound=bound)
+    distance, nearest = distance.reshape(len(bare), -1), nearest.reshape(len(bare), -1)
+    tied = np.isfinite(distance) & (distance <= distance[:, :1])
+    least = np.where(tied, nearest, len(border)).min(axis=1)
+    hit = least < len(border)
+    found[bare[hit]] = labels[order][least[hit]]
+    return found
 
 
 def labels_to_vertices(
