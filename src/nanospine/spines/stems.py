@@ -22,12 +22,12 @@ _LEAST_GIRTH_NM = 110.0
 # Levels above `join_nm` at which stems must not have a common neck below.
 _HIGHER_NM = (250.0, 350.0, 450.0)
 _BIN_NM = 50.0
-_COMMON_SHARE = 0.8
+_COMMON_SHARE = 0.65
 # Clefts are averaged over this, and cost this much of their curvature.
 _CLEFT_NM = 40.0
 _SLOWER_NM = 800.0
 # Stems whose parts meet again within this above the band are one: its foot has a dent or a hole.
-_CLEAR_NM = 150.0
+_CLEAR_NM = 100.0
 # Two strands as near as this are one neck with a hole in its envelope.
 _ONE_NECK_NM = 150.0
 
