@@ -22,6 +22,8 @@ _TO_VIEWER = np.array([0.0, 0.0, 1.0])
 _HALF_WAY = (_LIGHT + _TO_VIEWER) / np.linalg.norm(_LIGHT + _TO_VIEWER)
 _REACHES_NM = (90.0, 450.0)
 _SAMPLES = 12
+# Part of its light that the farthest place of a picture loses
+_CUE = 0.22
 
 
 def shade(layer: Layer, span: Range, factor: int = 1, strength: float = 1.0) -> Float32Array:
@@ -31,7 +33,7 @@ def shade(layer: Layer, span: Range, factor: int = 1, strength: float = 1.0) -> 
     ----------
     layer : Layer
     span : (float, float)
-        Farthest and nearest depth in nm: what is far is darker by up to 30 %.
+        Farthest and nearest depth in nm: what is far is darker by up to 22 %.
     factor : int
         The layer is this much finer than the picture; occlusion, which is smooth, is found at
         the resolution of the picture.
@@ -45,7 +47,7 @@ def shade(layer: Layer, span: Range, factor: int = 1, strength: float = 1.0) -> 
         0 to 1; without meaning where nothing was drawn.
     """
     far, near = span
-    cue_per_nm = 0.30 / max(near - far, 1.0)
+    cue_per_nm = _CUE / max(near - far, 1.0)
     lit = np.empty((*layer.depth.shape, 3), dtype=np.float32)
     occlusion = np.float32(strength) * ambient_occlusion(layer, factor)
     filled = np.where(layer.drawn, layer.depth, np.float32(far))
@@ -149,10 +151,11 @@ def _light(  # pragma: no cover - compiled
             if nz < 0.0:  # the inside of an open surface is lit like its outside
                 length = -length
             nx, ny, nz = nx / length, ny / length, nz / length
-            diffuse = max(nx * light[0] + ny * light[1] + nz * light[2], 0.0)
+            # Light that reaches a little around the edge: sides turned away keep their colour
+            diffuse = max(nx * light[0] + ny * light[1] + nz * light[2] + 0.3, 0.0) / 1.3
             shine = max(nx * half_way[0] + ny * half_way[1] + nz * half_way[2], 0.0) ** 30
             edge = min(max(jump[y, x] / 150.0 - 0.3, 0.0), 1.0) * 0.55
-            cue = 0.70 + cue_per_nm * (depth[y, x] - far)
+            cue = 1.0 - _CUE + cue_per_nm * (depth[y, x] - far)
             hidden = min(
                 occlusion[
                     min(y // factor, occlusion.shape[0] - 1),
@@ -161,7 +164,7 @@ def _light(  # pragma: no cover - compiled
                 0.75,
             )
             # Light from above, a little from below so that no side is black, and shade in clefts
-            bright = (0.40 + 0.68 * diffuse + 0.06 * (1.0 - nz)) * (1.0 - hidden) * cue
+            bright = (0.38 + 0.70 * diffuse + 0.06 * (1.0 - nz)) * (1.0 - hidden) * cue
             bright *= 1.0 - edge
             for a in range(3):
                 value = surface[y, x, a] * bright + 0.14 * shine * cue * (1.0 - hidden)

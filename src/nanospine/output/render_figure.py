@@ -142,7 +142,10 @@ def spine_picture(
     low, high = seen.min(axis=0), seen.max(axis=0)
     # Some shaft below the spine shows what it stands on
     low[1] -= 0.25 * (high[1] - low[1]) + 60.0
-    side = 1.15 * max(1.15 * (high[0] - low[0]), high[1] - low[1], 500.0)
+    wide = high[0] - low[0]
+    if spine.neck.constriction is not None:  # the ring and its number stand beside the neck
+        wide = max(wide, 1.5 * spine.neck.constriction.diameter_nm)
+    side = 1.15 * max(1.15 * wide, high[1] - low[1], 500.0)
     centre = (low + high) / 2 @ rotation
     camera = Camera(rotation, centre, float(side / pixels), pixels, pixels)
     others = (spines.vertex_spine >= 0) & (spines.vertex_spine != spine.id)

@@ -141,6 +141,8 @@ def draw_pairs(axes: Axes, pairs_nm: FloatArray, camera: Camera, pen: Pen) -> No
 
 def draw_scale_bar(axes: Axes, camera: Camera, pen: Pen) -> float:
     """Draw a bar of a round length of about a fifth of the width, and give the length in nm."""
+    from matplotlib import patheffects
+
     goal = 0.2 * camera.width * camera.nm_per_pixel
     power = 10.0 ** np.floor(np.log10(goal))
     length = float(max(step * power for step in (1, 2, 5) if step * power <= goal))
@@ -150,8 +152,10 @@ def draw_scale_bar(axes: Axes, camera: Camera, pen: Pen) -> float:
     axes.plot(
         [x, x + pixels], [y, y], color=ink, linewidth=0.35 * pen.letter, solid_capstyle="butt"
     )
+    # Legible on whatever lies below it
+    halo = [patheffects.withStroke(linewidth=0.25 * pen.letter, foreground=pen.paper)]
     axes.text(x + pixels / 2, y - 0.6 * size, f"{length / 1000:g} µm", ha="center", va="bottom",
-              fontsize=pen.letter, color=ink)  # fmt: skip
+              fontsize=pen.letter, color=ink, path_effects=halo)  # fmt: skip
     return length
 
 

@@ -138,9 +138,11 @@ def _write_with_pillow(path: Path, frames: Frames, seconds_per_frame: float) -> 
     if path.suffix.lower() == ".gif":
         palette = _palette(images)
         images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    # Of WebP: letters and thin lines get a seam at the usual quality
+    more: dict[str, Any] = {"quality": 95} if path.suffix.lower() == ".webp" else {}
     images[0].save(
         path, save_all=True, append_images=images[1:],
-        duration=max(round(1000 * seconds_per_frame), 20), loop=0,
+        duration=max(round(1000 * seconds_per_frame), 20), loop=0, **more,
     )  # fmt: skip
 
 
