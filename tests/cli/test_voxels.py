@@ -95,7 +95,7 @@ def test_labels_of_another_program_come_back_as_points_meshes_and_spines(tmp_pat
     assert list(spines["voxel_label"]) == [2]
     assert spines["volume_nm3"][0] == pytest.approx((data == 2).sum() * 40.0**3, rel=0.1)
     labels = ns.read(back).table
-    assert (labels["voxel_label"] > 0).all()
+    assert (labels["voxel_label"] > 0).mean() > 0.99
     assert ((labels["spine"] == 0) == (labels["voxel_label"] == 2)).mean() > 0.95
     assert trimesh.load(folder / "label_2.ply").is_watertight
     wrong = run("segment", image, "--role", "1=shaft", "-o", tmp_path / "l.npz")

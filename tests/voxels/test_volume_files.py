@@ -234,3 +234,28 @@ def test_bad_requests(tmp_path):
     sidecar_path(place).write_text(json.dumps({"shape": [1]}))
     with pytest.raises(ReadError, match="no sidecar"):
         read_volume(place)
+
+
+@pytest.mark.parametrize("version", ["ome-zarr", "ome-zarr-0.4"])
+def test_levels_of_the_pyramid_lie_where_their_metadata_say(tmp_path, version):
+    """The value of each voxel is its own position, and a mean of positions is a position."""
+    zarr = pytest.importorskip("zarr")
+    x = 1e6 + 13.0 * np.arange(600)
+    data = np.broadcast_to(x, (4, 150, 600)).copy()
+    place = write_volume(
+        VoxelGrid(data, (40, 20, 13), (5, -7, 1e6)), tmp_path / "a.zarr", format=version
+    )
+    group = zarr.open_group(place, mode="r")
+    multiscale = dict(group.attrs).get("ome", dict(group.attrs))["multiscales"][0]
+    assert len(multiscale["datasets"]) == 3
+    for number, level in enumerate(multiscale["datasets"]):
+        array = np.asarray(group[level["path"]])
+        scale, shift = (step[step["type"]] for step in level["coordinateTransformations"])
+        np.testing.assert_allclose(array[0, 0], shift[2] + scale[2] * np.arange(array.shape[2]))
+        assert array.shape == (4, [150, 75, 75][number], 600 >> number)
+        assert scale[0] == 40.0
+    labels = LabelGrid((data > 1.003e6).astype(np.uint16) * 7, 10.0, (0, 0, 0), {7: "spine"})
+    place = write_volume(labels, tmp_path / "l.zarr", format=version)
+    group = zarr.open_group(place, mode="r")
+    assert set(np.unique(np.asarray(group["2"]))) == {0, 7}
+    np.testing.assert_array_equal(read_labels(place).labels, labels.labels)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nanospine.cli.console import emit_json, emit_pairs, records, say
-from nanospine.cli.options import JsonOption
+from nanospine.cli.options import JsonOption, Label, LabelOption
 
 __all__ = ["segment"]
 
@@ -61,6 +61,7 @@ def segment(
         Path | None,
         typer.Option("--spines", metavar="DIR", help="Measure the spines; table and meshes."),
     ] = None,
+    label: LabelOption = Label.membrane,
     json: JsonOption = False,
 ) -> None:
     """Segment a volume into labels and write them; onto points, meshes and spines, if asked."""
@@ -86,7 +87,7 @@ def segment(
     place = write_volume(labels, out)
     say(f"labels written to {place}")
     locs = _read_points(points)
-    found = None if spines is None else write_spines(labels, locs, spines)
+    found = None if spines is None else write_spines(labels, locs, spines, label.value)
     if locs is not None and points_out is not None:
         label_points(labels, locs, points_out, reach_nm, found)
     rows, notes = records(labels.table), list(labels.table.attrs.get("notes", []))

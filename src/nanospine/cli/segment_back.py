@@ -38,19 +38,19 @@ def label_points(labels: Any, locs: Any, out: Path, reach_nm: float, spines: Any
     say(f"{int((found < 0).sum())} of {len(found)} localizations lie outside the volume (label -1)")
 
 
-def write_spines(labels: Any, locs: Any, folder: Path) -> Any:
+def write_spines(labels: Any, locs: Any, folder: Path, label: str) -> Any:
     """Measure the spines of labels; write their table, one closed mesh each, and the whole."""
     from nanospine.output.export import write_mesh
     from nanospine.output.export_tables import write_spine_table
     from nanospine.spines.from_labels import spines_from_labels
     from nanospine.voxels.transfer import labels_to_meshes
 
-    spines = spines_from_labels(labels, locs)
+    spines = spines_from_labels(labels, locs, label=label)
     folder.mkdir(parents=True, exist_ok=True)
     write_spine_table(spines, folder / "spines.csv")
     write_mesh(spines, folder / "spines.ply")
-    for label, mesh in labels_to_meshes(labels).items():
-        write_mesh(mesh, folder / f"label_{label}.ply")
+    for number, mesh in labels_to_meshes(labels).items():
+        write_mesh(mesh, folder / f"label_{number}.ply")
     say(f"{len(spines)} spines, and closed meshes of the labels, written to {folder}")
     for note in spines.notes:
         say(f"note: {note}")

@@ -31,7 +31,7 @@ def spines_from_labels(
     locs: Localizations | None = None,
     *,
     envelope: Envelope | trimesh.Trimesh | None = None,
-    label: str = "filled",
+    label: str = "membrane",
     precision_nm: npt.ArrayLike | None = None,
     preset: str = "nanospine",
     smooth: int = 10,
@@ -53,7 +53,7 @@ def spines_from_labels(
         Necks are measured on them; without, on cross-sections of the surface.
     envelope : Envelope or trimesh.Trimesh, optional
         Surface that takes the labels, in place of that of the voxels.
-    label : {"filled", "membrane"}
+    label : {"membrane", "filled"}
         What is labelled in the localizations; an Envelope knows it.
     precision_nm : array_like, optional
         Localization precision, where the table has none.

@@ -1,8 +1,9 @@
-"""OME-Zarr (NGFF 0.5 and 0.4): arrays by zarr, the metadata written here."""
+"""OME-Zarr (NGFF 0.5 and 0.4): arrays by zarr, the metadata and the pyramid written here."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +15,79 @@ from nanospine.voxels.raw_volume import RawVolume
 
 __all__ = ["read_ome_zarr", "write_ome_zarr"]
 
+_LARGEST = 256  # voxels along an axis of the coarsest level
 _NM = {"nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9, "angstrom": 0.1}
 
 
 def write_ome_zarr(path: Path, volume: RawVolume, *, version: str = "0.5") -> npt.NDArray[Any]:
-    """Write a folder of OME-Zarr with one level; give the array as it was stored.
+    """Write a folder of OME-Zarr with a pyramid; give the finest array as it was stored.
 
     Scale and translation are in nm; the translation is the centre of voxel 0, as NGFF has it.
+    Levels follow while an axis is longer than 256 voxels: of intensities means of blocks, of labels
+    every second voxel, since a mean of labels is none.
     """
     zarr = _zarr()
     data = volume.data.astype(np.uint8) if volume.data.dtype.kind == "b" else volume.data
     voxel, origin = volume.geometry
     group = zarr.open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
-    chunks = tuple(min(size, 128) for size in data.shape)
     options: dict[str, Any] = (
         {} if version == "0.5" else {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
     )
     if version == "0.5":
         options["dimension_names"] = ["z", "y", "x"]
-    array = group.create_array("0", shape=data.shape, dtype=data.dtype, chunks=chunks, **options)
-    array[...] = data
+    datasets = []
+    levels = _pyramid(data, labels=data.dtype.kind in "iu" and bool(volume.roles))
+    for number, (level, factors, shift) in enumerate(levels):
+        chunks = tuple(min(size, 128) for size in level.shape)
+        array = group.create_array(
+            str(number), shape=level.shape, dtype=level.dtype, chunks=chunks, **options
+        )
+        array[...] = level
+        steps = [
+            {"type": "scale", "scale": (voxel * factors).tolist()},
+            {"type": "translation", "translation": (origin + voxel * shift).tolist()},
+        ]
+        datasets.append({"path": str(number), "coordinateTransformations": steps})
     multiscale = {
         "name": path.name.removesuffix(".zarr").removesuffix(".ome"),
         "axes": [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"],
-        "datasets": [
-            {
-                "path": "0",
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": voxel.tolist()},
-                    {"type": "translation", "translation": origin.tolist()},
-                ],
-            }
-        ],
+        "datasets": datasets,
     }
     if version == "0.5":
         group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
     else:
         group.attrs["multiscales"] = [{**multiscale, "version": "0.4"}]
     return data
+
+
+def _pyramid(
+    data: npt.NDArray[Any], *, labels: bool
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Levels with their factors z, y, x and the shift of the centre of voxel 0, in fine voxels."""
+    factors, shift = np.ones(3), np.zeros(3)
+    yield data, factors, shift
+    while max(data.shape) > _LARGEST:
+        # Axes that are short already stay as they are; a last odd voxel has its block alone.
+        step = np.where(np.array(data.shape) > _LARGEST // 2, 2, 1)
+        if labels:
+            data = np.ascontiguousarray(data[:: step[0], :: step[1], :: step[2]])
+        else:
+            shift = shift + factors * (step - 1) / 2
+            data = _block_means(data, step)
+        factors = factors * step
+        yield data, factors, shift
+
+
+def _block_means(data: npt.NDArray[Any], step: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Means of blocks in the type of the data; a last odd plane is repeated."""
+    odd = [(0, size % int(n)) for size, n in zip(data.shape, step, strict=True)]
+    pairs = [
+        part
+        for size, n, (_, extra) in zip(data.shape, step, odd, strict=True)
+        for part in ((size + extra) // int(n), int(n))
+    ]
+    mean = np.pad(data, odd, mode="edge").reshape(pairs).mean(axis=(1, 3, 5), dtype=np.float64)
+    return np.asarray(np.rint(mean) if data.dtype.kind in "iu" else mean).astype(data.dtype)
 
 
 def read_ome_zarr(path: Path, channel: int | None = None) -> RawVolume:
