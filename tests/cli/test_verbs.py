@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 import nanospine as ns
 from nanospine.cli.app import app
+from nanospine.cli.doctor import _PURPOSES
 
 
 def call(*words: object) -> Result:
@@ -170,6 +172,12 @@ def test_simulate_refuses_what_is_no_mesh(content: bytes, tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert "bad.ply" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_doctor_knows_every_extra_that_users_may_want() -> None:
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(_PURPOSES) == set(extras) - {"all", "test", "dev", "docs"}
 
 
 def test_doctor_tells_versions_and_fixes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from typing import Any
 
@@ -21,14 +22,20 @@ _CORE = (
     "numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-learn", "scikit-image", "numba",
     "h5py", "shapely", "pyyaml", "pydantic", "typer", "rich", "matplotlib",
 )  # fmt: skip
-# Extra -> packages, and what one gains by it.
-_EXTRAS = {
-    "open3d": (("open3d",), "Poisson surfaces and point-cloud tools"),
-    "render": (("imageio-ffmpeg",), "turning movies as .mp4"),
-    "napari": (("napari",), "napari"),
-    "volumes": (("tifffile", "ome-zarr", "pynrrd", "nibabel"), "volume files"),
-    "cluster": (("dask",), "many machines"),
+# What one gains by each extra; its packages are read from the metadata of the installation.
+_PURPOSES = {
+    "open3d": "Poisson and ball-pivoting surfaces",
+    "render": "turning movies as .mp4",
+    "napari": "napari plugin and viewer",
+    "volumes": "TIFF, OME-Zarr and NIfTI volumes",
+    "deep": "deep segmenters (ONNX)",
+    "torch": "deep segmenters in torch",
+    "nnunet": "nnU-Net models",
+    "xlsx": "workbooks for Excel",
+    "mixed": "mixed models in statistics of groups",
+    "cluster": "many machines (dask)",
 }
+_REQUIREMENT = re.compile(r"""^([A-Za-z0-9._-]+)[^;]*;.*extra\s*==\s*['"]([^'"]+)['"]""")
 
 
 def doctor(json: JsonOption = False) -> None:
@@ -58,11 +65,22 @@ def examine() -> dict[str, Any]:
         "libraries": core,
         "missing": [name for name, version in core.items() if version is None],
         "extras": {
-            extra: {name: _version(name) for name in names} for extra, (names, _) in _EXTRAS.items()
+            extra: {name: _version(name) for name in names}
+            for extra, names in _packages_of_extras().items()
         },
         "reads": sorted(item.name for item in listed if item.can_read),
         "writes": sorted(item.name for item in listed if item.can_write),
     }
+
+
+def _packages_of_extras() -> dict[str, list[str]]:
+    """Packages of each extra that users may want, as the installation itself declares them."""
+    result: dict[str, list[str]] = {extra: [] for extra in _PURPOSES}
+    for line in importlib.metadata.requires("nanospine") or []:
+        found = _REQUIREMENT.match(line)
+        if found and found[2] in result and found[1].lower() != "nanospine":
+            result[found[2]].append(found[1])
+    return {extra: packages for extra, packages in result.items() if packages}
 
 
 def _version(name: str) -> str | None:
@@ -107,7 +125,7 @@ def _show(found: dict[str, Any]) -> None:
         absent = [name for name, version in packages.items() if version is None]
         state = "installed" if not absent else f"without {', '.join(absent)}"
         fix = f"pip install 'nanospine[{extra}]'" if absent else ""
-        rows.append([extra, _EXTRAS[extra][1], state, fix])
+        rows.append([extra, _PURPOSES[extra], state, fix])
     emit_table(["optional part", "for", "state", "to get it"], rows)
     if found["missing"]:
         say(f"missing: {', '.join(found['missing'])}; to mend it: pip install --upgrade nanospine")
