@@ -23,8 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-@njit(cache=True)
-def facet_partners(tetrahedra, n):  # type: ignore[no-untyped-def]
+def facet_partners(tetrahedra: npt.NDArray[np.integer], n: int) -> npt.NDArray[np.int32]:
     """Find the tetrahedron across each facet, -1 for none.
 
     Parameters
@@ -43,6 +42,15 @@ def facet_partners(tetrahedra, n):  # type: ignore[no-untyped-def]
     >>> facet_partners(np.array([[0, 1, 2, 3], [1, 2, 3, 4]]), 5).tolist()
     [[1, -1, -1, -1], [-1, -1, -1, 0]]
     """
+    # half the memory where the numbers are small enough
+    kind = np.int32 if 4 * len(tetrahedra) < 2**31 else np.int64
+    found = _partners(tetrahedra, n, np.empty(4 * len(tetrahedra), dtype=kind))
+    return np.asarray(found)
+
+
+@njit(cache=True)
+def _partners(tetrahedra, n, facets):  # type: ignore[no-untyped-def]
+    """Find partners; `facets` is room for the facets by their lowest points."""
     m = tetrahedra.shape[0]
     begin = np.zeros(n + 1, dtype=np.int64)
     for t in range(m):
@@ -51,7 +59,6 @@ def facet_partners(tetrahedra, n):  # type: ignore[no-untyped-def]
     for i in range(n):
         begin[i + 1] += begin[i]
     place = begin[:-1].copy()
-    facets = np.empty(4 * m, dtype=np.int64)
     for t in range(m):
         for j in range(4):
             low = _facet(tetrahedra, t, j)[0]

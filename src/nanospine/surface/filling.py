@@ -34,6 +34,8 @@ _DEEP = 2.0
 # The density outside over that inside is not taken to be less than this.
 _LEAST_OUTSIDE = 1e-3
 _TOLERANCE = 1e-6
+# Length over which normals are averaged to tell bumps from shape, over that of a step.
+_EVEN = 0.5
 # Real deviations over those by information alone, measured on planted spines (2-25 nm).
 _OVER_INFORMATION = 1.25
 
@@ -106,7 +108,8 @@ def fit_to_filling(
         if number in (0, 2):
             noise = 0.0 if variance is None else float(np.sqrt(np.median(variance)))
             inside, beta = _densities(feet, moved, noise)
-        normals, areas, _ = unit_normals(moved, feet.faces)
+        normals, bumpy, _ = unit_normals(moved, feet.faces)
+        areas = _even_areas(moved, feet.faces, bumpy, penalty, _EVEN * length_nm)
         band = width * float(np.median(inside)) ** (-1 / 3)
         score, change, information = _score(
             feet, moved, areas, inside, beta, band, variance, pairs, penalty, length_nm
@@ -142,6 +145,10 @@ def _score(
     expected = np.full(n, 0.5 + beta)
     mass = areas.copy()
     if variance is None:
+        _, _, bend = noise_over(
+            feet, moved, np.zeros((len(height), 3)), pairs, areas, penalty, length_nm
+        )
+        expected -= np.clip(bend * band, -1.0, 1.0) / np.sqrt(2 * np.pi)
         psi = np.exp(-0.5 * (height / width) ** 2) / np.sqrt(2 * np.pi)
         # a blurred boundary changes less: steps are then too short, never too long
         slope = np.full(n, 0.5 / np.sqrt(np.pi) / band)
@@ -165,7 +172,9 @@ def _score(
         total[few], count[few] = np.median(local, axis=0), 1.0
         deviation_at, shift_at = (total / count[:, None]).T
         width_at = np.hypot(deviation_at, band)
-        expected, slope = _moments(deviation_at / width_at, beta)
+        expected, slope, first = _moments(deviation_at / width_at, beta)
+        # over a convex surface there is more space outside than inside
+        expected = expected + first * np.clip(bend * width_at, -1.0, 1.0)
         slope = slope / width_at
         scatter = slope
         mass = areas * (1.0 - np.clip(bend * shift_at, -0.5, 0.5))
@@ -176,12 +185,39 @@ def _score(
     return score, inside * areas * slope, inside * slope**2 / scatter
 
 
+def _even_areas(
+    moved: FloatArray,
+    faces: IntArray,
+    bumpy: FloatArray,
+    penalty: sparse.csr_matrix,
+    length_nm: float,
+) -> FloatArray:
+    """Areas of the vertices without the bumps: of faces as seen along the averaged normals.
+
+    Bumps that follow single localizations make a surface larger; as many localizations would be
+    expected about it, and are not there: it would shrink.
+    """
+    corners = moved[faces]
+    cross = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    n = len(moved)
+    sums = np.zeros((3, n))
+    for axis in range(3):
+        for k in range(3):
+            sums[axis] += np.bincount(faces[:, k], cross[:, axis] / 3.0, n)
+    matrix = (sparse.diags(bumpy) + length_nm**2 * penalty).tocsr()
+    even = np.stack([solve(matrix, row, 1e-4) for row in sums], axis=1)
+    even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-12)
+    seen = np.maximum(np.einsum("ij,ikj->ik", cross, even[faces]), 0.0) / 3.0
+    areas = np.bincount(faces.ravel(), seen.ravel(), n)
+    return np.asarray(np.maximum(areas, 0.1 * bumpy))
+
+
 def _likelihood(u: FloatArray, beta: float) -> FloatArray:
     return np.asarray(np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi) / (ndtr(u) + beta))
 
 
-def _moments(ratio: FloatArray, beta: float) -> tuple[FloatArray, FloatArray]:
-    """What psi gives at the true boundary, and how it changes when the boundary moves.
+def _moments(ratio: FloatArray, beta: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What psi gives at the true boundary, how it changes when that moves, and its first moment.
 
     `ratio` is the deviation of the noise over the width of psi, at most 1.
     """
@@ -192,7 +228,11 @@ def _moments(ratio: FloatArray, beta: float) -> tuple[FloatArray, FloatArray]:
     step = u[1] - u[0]
     expected = (psi * (ndtr(scaled) + beta)).sum(axis=1) * step
     slope = (psi * np.exp(-0.5 * scaled**2)).sum(axis=1) * step / np.sqrt(2 * np.pi) / ratios
-    return np.interp(ratio, ratios, expected), np.interp(ratio, ratios, slope)
+    first = -(u * psi * (ndtr(scaled) + beta)).sum(axis=1) * step  # u points inward
+    return (
+        np.interp(ratio, ratios, expected), np.interp(ratio, ratios, slope),
+        np.interp(ratio, ratios, first),
+    )  # fmt: skip
 
 
 def _densities(feet: Feet, moved: FloatArray, noise_nm: float) -> tuple[FloatArray, float]:
