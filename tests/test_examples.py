@@ -17,6 +17,11 @@ SAYS = {
     "measure_one_neck.py": "measured at the constriction",
     "ripley_of_synapses.py": "p = 0.01; outside the envelope from",
     "voxel_round_trip.py": "closed: True",
+    "voxel_fiji.py": "on the spine; mushroom",
+    "voxel_slicer.py": "on the spine; mushroom",
+    "voxel_napari.py": "on the spine; mushroom",
+    "voxel_nnunet.py": "on the spine; mushroom",
+    "voxel_deepd3.py": "on the spine; mushroom",
 }
 
 
