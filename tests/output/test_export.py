@@ -154,11 +154,11 @@ def test_localizations_keep_their_spine(found, locs, tmp_path, suffix):
 
 
 def test_further_formats_of_a_run(found, tmp_path):
-    written = write_exports(found, tmp_path, ["swc", "obj", "stl", "off", "vtp", "obj"])
-    names = ["dendrite.swc", "spines.obj", "spines.stl", "spines.off", "spines.vtp"]
+    written = write_exports(found, tmp_path, ["swc", "h5", "obj", "stl", "off", "vtp", "obj"])
+    names = ["dendrite.swc", "dendrite.h5", "spines.obj", "spines.stl", "spines.off", "spines.vtp"]
     assert [path.name for path in written] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    assert write_exports(replace(found, shaft=None), tmp_path, ["swc"]) == []
+    assert write_exports(replace(found, shaft=None), tmp_path, ["swc", "h5"]) == []
 
 
 def test_a_format_that_cannot_be_written_is_refused_before_any_work(monkeypatch, tmp_path):

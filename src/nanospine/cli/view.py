@@ -61,7 +61,10 @@ def view(
     ],
     png: Annotated[
         Path | None,
-        typer.Option("--png", help="Write a picture (.png, .pdf, .svg) or a turning movie (.gif)."),
+        typer.Option(
+            "--png",
+            help="Write a picture (.png, .pdf, .svg) or a turning movie (.gif, .webp, .mp4).",
+        ),
     ] = None,
     show: Annotated[
         Show, typer.Option("--show", help="For --png: what is found in the localizations first.")
