@@ -148,7 +148,8 @@ def test_ome_zarr_is_valid(tmp_path, version):
     zarr = pytest.importorskip("zarr")
     models = pytest.importorskip("ome_zarr_models")
     kind = "ome-zarr" if version == "0.5" else "ome-zarr-0.4"
-    place = write_volume(make(), tmp_path / "a.zarr", format=kind)
+    grid = VoxelGrid(np.zeros((2, 3, 600), np.uint8), VOXEL, ORIGINS[0])  # three levels
+    place = write_volume(grid, tmp_path / "a.zarr", format=kind)
     found = models.open_ome_zarr(zarr.open_group(place, mode="r"))
     assert type(found).__name__ == "Image"
     assert found.ome_zarr_version == version
@@ -259,3 +260,47 @@ def test_levels_of_the_pyramid_lie_where_their_metadata_say(tmp_path, version):
     group = zarr.open_group(place, mode="r")
     assert set(np.unique(np.asarray(group["2"]))) == {0, 7}
     np.testing.assert_array_equal(read_labels(place).labels, labels.labels)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_the_model_of_ome_finds_the_voxels_of_an_ome_tiff(tmp_path, origin):
+    tifffile = pytest.importorskip("tifffile")
+    ome_types = pytest.importorskip("ome_types")
+    grid = make(origin=origin)
+    with tifffile.TiffFile(write_volume(grid, tmp_path / "a.ome.tif")) as tif:
+        pixels = ome_types.from_xml(tif.ome_metadata).images[0].pixels
+    to_nm = {"nm": 1.0, "µm": 1e3}
+    voxel = [
+        getattr(pixels, f"physical_size_{axis}")
+        * to_nm[getattr(pixels, f"physical_size_{axis}_unit").value]
+        for axis in "zyx"
+    ]
+    first, last = (
+        [
+            getattr(plane, f"position_{axis}")
+            * to_nm[getattr(plane, f"position_{axis}_unit").value]
+            for axis in "zyx"
+        ]
+        for plane in (pixels.planes[0], pixels.planes[-1])
+    )
+    assert_corners(corners(voxel, first), grid)
+    assert (last[0] - first[0]) / voxel[0] == pytest.approx(SHAPE[0] - 1, abs=0.01)
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_the_outer_faces_of_an_ims_file_are_those_of_the_voxels(tmp_path, origin):
+    h5py = pytest.importorskip("h5py")
+    grid = make(origin=origin)
+    with h5py.File(write_volume(grid, tmp_path / "a.ims")) as held:
+        image = held["DataSetInfo/Image"].attrs
+        words = {name: b"".join(image[name]).decode() for name in image}
+        data = held["DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data"][...]
+    assert words["Unit"] == "um"
+    low, high = (
+        np.array([float(words[f"Ext{end}{axis}"]) for axis in (2, 1, 0)]) * 1e3
+        for end in ("Min", "Max")
+    )
+    size = [int(words[name]) for name in "ZYX"]
+    voxel = (high - low) / size
+    assert_corners(corners(voxel, low + voxel / 2), grid)
+    np.testing.assert_array_equal(data[: size[0], : size[1], : size[2]], grid.data)
