@@ -31,7 +31,8 @@ IntArray = npt.NDArray[np.int64]
 # A body shorter than this, or than this many of its own widths, is no stretch of dendrite.
 _MIN_SHAFT_NM = 1000.0
 _MIN_SHAFT_WIDTHS = 1.6
-_SHAFT_DIAMETER_NM = (150.0, 4000.0)
+# Thinner ones are axons, or bundles of filaments.
+_SHAFT_DIAMETER_NM = (230.0, 4000.0)
 
 
 def find_spines(
