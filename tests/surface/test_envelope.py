@@ -192,6 +192,17 @@ def test_every_vertex_says_how_sure_it_is():
     assert np.isnan(bare.median_vertex_std_nm)
 
 
+def test_even_triangles_keep_volume_and_deviation():
+    plain = envelope(shell(2000), precision_nm=10)
+    even = envelope(shell(2000), precision_nm=10, edge_nm=15.0)
+    assert even.mesh.is_volume
+    assert np.median(even.mesh.edges_unique_length) == pytest.approx(15, rel=0.1)
+    assert even.volume_nm3 == pytest.approx(plain.volume_nm3, rel=1e-3)
+    assert even.vertex_std_nm.shape == (len(even.mesh.vertices),)
+    assert even.median_vertex_std_nm == pytest.approx(plain.median_vertex_std_nm, rel=0.1)
+    assert even.history[-1]["arguments"]["edge_nm"] == 15.0
+
+
 def test_progress_is_told():
     heard = []
     envelope(shell(300), progress=lambda stage, fraction: heard.append((stage, fraction)))
@@ -203,8 +214,15 @@ def test_progress_is_told():
     ("points", "error", "message"),
     [
         (np.c_[np.random.default_rng(0).normal(size=(50, 2)), np.zeros(50)], GeometryError, "2-D"),
+        (np.empty((0, 3)), TooFewPointsError, "envelope: 0 points"),
+        (np.array([[1.0, 2.0, 3.0]]), TooFewPointsError, "envelope: 1 point"),
         (np.eye(3), TooFewPointsError, "envelope: 3 points"),
-        (np.ones((90, 3)), GeometryError, "envelope: "),
+        (
+            np.random.default_rng(0).random((50, 2)) @ np.array([[1, 0, 1], [0, 1, 1]]),
+            GeometryError,
+            "envelope: .*plane",
+        ),
+        (np.ones((90, 3)), GeometryError, "found 90 times the same one"),
         (np.full((9, 3), np.nan), GeometryError, "not finite"),
         (np.zeros(7), GeometryError, "shape"),
     ],
@@ -223,6 +241,8 @@ def test_what_has_no_envelope_says_why(points, error, message):
         {"label": "surface"},
         {"method": "magic"},
         {"components": "some"},
+        {"edge_nm": -3},
+        {"edge_nm": float("inf")},
         {"min_component_fraction": 2},
     ],
 )

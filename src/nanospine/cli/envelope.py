@@ -40,7 +40,7 @@ def envelope(
     channel: ChannelOption = None,
     edge_nm: Annotated[
         float | None,
-        typer.Option("--edge-nm", help="Write even triangles with edges of this length (nm)."),
+        typer.Option("--edge-nm", help="Even triangles with edges of this length (nm)."),
     ] = None,
     format: FormatOption = None,
     pixel_size_nm: PixelSizeOption = None,
@@ -59,19 +59,17 @@ def envelope(
         locs = locs.channel(channel)
     require_points(locs)
     with progress_bar() as progress:
-        found = wrap(locs, alpha_nm=alpha_or_auto(alpha_nm), label=label.value, progress=progress)
+        found = wrap(
+            locs, alpha_nm=alpha_or_auto(alpha_nm), label=label.value, edge_nm=edge_nm,
+            progress=progress,
+        )  # fmt: skip
     if locs.dimension == 2:
         _show_outline(cast(Any, found), out, json)
         return
     if out is not None:
         from nanospine.output.export import write_mesh
 
-        if edge_nm is not None:
-            from nanospine.surface.remesh import remesh
-
-            write_mesh(remesh(found, edge_nm), out)
-        else:
-            write_mesh(found, out)
+        write_mesh(found, out)
         say(f"envelope written to {out}")
     row = records(found.to_frame())[0]
     if json:

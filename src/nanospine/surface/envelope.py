@@ -158,6 +158,7 @@ def envelope(
     min_component_fraction: float = 0.002,
     components: Literal["large", "all"] = "large",
     fit: bool = True,
+    edge_nm: float | None = None,
     progress: Progress | None = None,
 ) -> Envelope:
     """Wrap localizations in a watertight surface; 2-D ones in a polygon.
@@ -197,6 +198,8 @@ def envelope(
         filled ones to where the density falls to nothing but for the noise
         (:func:`nanospine.surface.filling.fit_to_filling`).
         False gives the carved tetrahedra's own boundary, whose vertices are localizations.
+    edge_nm : float, optional
+        Even triangles with edges of about this length (:func:`nanospine.remesh`).
     progress : callable, optional
         Told the stage and its fraction.
 
@@ -217,7 +220,7 @@ def envelope(
     >>> wrapped.mesh.is_volume, round(wrapped.volume_nm3 / (4 / 3 * np.pi * 300**3), 2)
     (True, 1.0)
     """
-    check_options(alpha_nm, label, method, min_component_fraction, components)
+    check_options(alpha_nm, label, method, min_component_fraction, components, edge_nm)
     if is_flat(locs_or_xyz):
         flat: Any = outline(
             locs_or_xyz, alpha_nm=alpha_nm if method == "carve" else np.inf, label=label,
@@ -269,11 +272,15 @@ def envelope(
     mesh = untangled(trimesh.Trimesh(vertices, faces, process=False))
     if len(std) != len(vertices):
         std = np.full(len(vertices), np.nan)
+    if edge_nm is not None:
+        from nanospine.surface.remesh import remeshed
+
+        mesh, std = remeshed(mesh, std, edge_nm)
     cuts = self_intersections(mesh)
     if len(cuts):
         notes.append(
-            f"{len(np.unique(cuts))} of the {len(faces)} faces cut another face of the surface "
-            "(.self_intersections names the pairs)."
+            f"{len(np.unique(cuts))} of the {len(mesh.faces)} faces cut another face of the "
+            "surface (.self_intersections names the pairs)."
         )
     report(progress, "surface", 1.0)
     arguments = {
@@ -285,6 +292,7 @@ def envelope(
         "min_component_fraction": min_component_fraction,
         "components": components,
         "fit": fit,
+        "edge_nm": edge_nm,
     }
     step = entry("envelope", arguments, n_before=n_before, notes=notes)
     return Envelope(

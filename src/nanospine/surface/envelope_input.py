@@ -23,7 +23,9 @@ Method = Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"]
 METHODS = ("carve", "convex-hull", "density", "poisson", "ball-pivoting")
 
 
-def check_options(alpha_nm: Any, label: str, method: str, fraction: float, components: str) -> None:
+def check_options(
+    alpha_nm: Any, label: str, method: str, fraction: float, components: str, edge_nm: Any = None
+) -> None:
     """Refuse options that mean nothing, and say what is expected."""
     if label not in ("membrane", "filled"):
         raise GeometryError(
@@ -45,6 +47,10 @@ def check_options(alpha_nm: Any, label: str, method: str, fraction: float, compo
         raise GeometryError(
             f"envelope: alpha_nm must be 'auto' or a positive number of nanometres, "
             f"found {alpha_nm!r}."
+        )
+    if edge_nm is not None and not (np.isreal(edge_nm) and np.isfinite(edge_nm) and edge_nm > 0):
+        raise GeometryError(
+            f"envelope: edge_nm must be None or a positive number of nanometres, found {edge_nm!r}."
         )
     if not 0 <= fraction <= 1:
         raise GeometryError(
@@ -70,6 +76,11 @@ def positions(
     if points.ndim != 2 or points.shape[1] not in (2, 3):
         raise GeometryError(
             f"envelope: points of shape (n, 3) were expected, found {points.shape}."
+        )
+    if len(points) > 3 and (points == points[0]).all():
+        raise GeometryError(
+            f"envelope: at least 4 different points were expected, found {len(points)} times the "
+            "same one; are the columns of the positions the right ones?"
         )
     if len(points) > 3 and np.ptp(points[:, 2]) == 0:
         raise GeometryError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import trimesh
+from scipy.spatial import cKDTree
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.triangles import TriangleTree
@@ -18,7 +19,7 @@ from nanospine.surface.feet import unit_normals
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.remesh_steps import collapse, flip
 
-__all__ = ["remesh"]
+__all__ = ["remesh", "remeshed"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -27,6 +28,14 @@ IntArray = npt.NDArray[np.int64]
 # a split or a collapse an edge is nearer to the length than before.
 _LONG, _SHORT = 4 / 3, 4 / 5
 _MOST_FACES = 20_000_000
+
+
+def remeshed(
+    mesh: trimesh.Trimesh, std_nm: FloatArray, edge_nm: float
+) -> tuple[trimesh.Trimesh, FloatArray]:
+    """Remesh; every new vertex has the deviation of the old one that is nearest."""
+    even = remesh(mesh, edge_nm)
+    return even, std_nm[cKDTree(mesh.vertices).query(even.vertices)[1]]
 
 
 def remesh(
