@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 }  # fmt: skip
 
 _STEP_NM = 20.0
+# Spines nearer than this are moved, in so many rounds.
+_LEAST_GAP_NM = 25.0
+_ROUNDS = 4
 
 
 def random_spec(
@@ -160,6 +164,7 @@ def dendrite(
     min_gap_nm : float
         Least distance between the surfaces of two spines; when a spine does not fit after many
         tries the best place found is taken, so that high densities are crowded, not refused.
+        Spines that would touch are then moved to where they do not, as far as there is room.
     voxel_nm : float
         Of the mesh.
     seed : int
@@ -255,7 +260,47 @@ def _placed(
                 break
         specs.append(best)
         taken.append(best_points)
+    return _disentangled(specs, taken, axis, radius, margin, generator)
+
+
+def _disentangled(
+    specs: list[SpineSpec],
+    taken: list[FloatArray],
+    axis: FloatArray,
+    radius: FloatArray,
+    margin_nm: float,
+    generator: np.random.Generator,
+) -> list[SpineSpec]:
+    """Move spines that cut each other to where they do not, as far as there is room.
+
+    Two spines in one place are one spine to any measurement: no truth could be told of them.
+    """
+    length = float(np.linalg.norm(np.diff(axis, axis=0), axis=1).sum())
+    for _ in range(_ROUNDS):
+        gaps = [_room(points, taken[:i] + taken[i + 1 :]) for i, points in enumerate(taken)]
+        cut = [i for i in np.argsort(gaps) if gaps[i] < _LEAST_GAP_NM]
+        if not cut:
+            break
+        for i in cut:
+            others = taken[:i] + taken[i + 1 :]
+            best = _room(taken[i], others)
+            for _ in range(40):
+                position = float(generator.uniform(margin_nm, length - margin_nm))
+                candidate = replace(
+                    specs[i], position_nm=position,
+                    azimuth_rad=float(generator.uniform(0, 2 * np.pi)),
+                    lean_rad=float(generator.uniform(-0.6, 0.6)),
+                )  # fmt: skip
+                points = _skin(candidate, axis, radius)
+                if (gap := _room(points, others)) > best:
+                    best, specs[i], taken[i] = gap, candidate, points
+                if best >= _LEAST_GAP_NM:
+                    break
     return specs
+
+
+def _room(points: FloatArray, others: list[FloatArray]) -> float:
+    return min((_gap(points, other) for other in others), default=np.inf)
 
 
 def _skin(spec: SpineSpec, axis: FloatArray, radius: FloatArray) -> FloatArray:
