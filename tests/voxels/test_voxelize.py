@@ -107,7 +107,7 @@ def test_a_precision_of_zero_is_a_count_and_axes_are_not_mixed():
     assert spread[0] > spread[1] > spread[2]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("mode", ["count", "gaussian", "density"])
 def test_tiles_of_localizations_are_the_whole_to_the_last_bit(mode, threads, monkeypatch):
     monkeypatch.setattr("nanospine.voxels.splat._threads", lambda n: threads)

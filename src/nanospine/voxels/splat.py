@@ -45,8 +45,10 @@ def count_points(
     data : ndarray of int32, shape (nz, ny, nx)
         Added to.
     """
-    edges = np.linspace(0, data.shape[0], _threads(len(columns[0])) + 1).astype(np.int64)
     # Every thread reads all points and counts those of its own planes: no two write to one voxel.
+    # Reading is most of the work, so that two threads would gain next to nothing.
+    parts = _threads(len(columns[0]))
+    edges = np.linspace(0, data.shape[0], (parts if parts > 2 else 1) + 1).astype(np.int64)
     tasks = [
         (*columns, voxel_nm, face_nm + voxel_nm / 2, start, low, high, data)
         for low, high in itertools.pairwise(edges)
