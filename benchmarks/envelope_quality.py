@@ -5,7 +5,9 @@ radius; precision 10 nm lateral and 25 nm axial (`--precision`), 5 % background;
 Signed distances are positive where the envelope is outside the truth.
 
     python benchmarks/envelope_quality.py [--points 5000 50000] [--seeds 2] [--precision 10 10 25]
-        [--neck 60] [--labels membrane filled] [--methods ...]
+        [--neck 60] [--labels membrane filled] [--methods ...] [--meshes FOLDER]
+
+`--meshes`: localizations on the closed .ply meshes of a folder (micrometres) instead.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -176,6 +179,33 @@ METHODS: dict[str, Callable[[FloatArray, str, FloatArray], Result]] = {
 }
 
 
+def on_mesh(path: Path) -> dict[str, object]:
+    """Figures of the envelope of a membrane label on a mesh in micrometres."""
+    truth = trimesh.load(path, process=False)
+    truth.apply_scale(1000.0)
+    sample = ns.simulate.localize(truth, density_per_um2=1000.0, seed=11)
+    start = time.process_time()
+    found = ns.envelope(sample)
+    seconds = time.process_time() - start
+    ours = np.asarray(trimesh.sample.sample_surface(found.mesh, 10_000, seed=1)[0])
+    theirs = np.asarray(trimesh.sample.sample_surface(truth, 10_000, seed=2)[0])
+    out = TriangleTree(truth.vertices, truth.faces).signed_distance(ours)
+    back = TriangleTree(found.mesh.vertices, found.mesh.faces).signed_distance(theirs)
+    return {
+        "mesh": path.stem,
+        "points": len(sample.xyz_nm),
+        "CPU s": round(seconds, 1),
+        "volume %": round(100 * (found.volume_nm3 / truth.volume - 1), 2),
+        "area %": round(100 * (found.area_nm2 / truth.area - 1), 2),
+        "signed nm": round((out.mean() - back.mean()) / 2, 2),
+        "abs nm": round((np.abs(out).mean() + np.abs(back).mean()) / 2, 2),
+        "closed": found.mesh.is_watertight,
+        "handles": found.genus,
+        "of the mesh": int(1 - truth.euler_number / 2),
+        "cuts": len(found.self_intersections),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, nargs="+", default=[5000, 50_000])
@@ -184,7 +214,12 @@ def main() -> None:
     parser.add_argument("--neck", type=float, default=60.0, help="radius, nm")
     parser.add_argument("--labels", nargs="+", default=["membrane", "filled"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--meshes", type=Path, help="folder of closed .ply meshes, micrometres")
     options = parser.parse_args()
+    if options.meshes:
+        rows = [on_mesh(path) for path in sorted(options.meshes.glob("*.ply"))]
+        print(pd.DataFrame(rows).to_string(index=False))
+        return
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     shape, precision = Spine(options.neck), tuple(options.precision)
     truth = true_mesh(shape)
