@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from nanospine.surface.fit import fit_to_membrane, smooth, subdivide, untangled
+from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
 
 
@@ -138,3 +138,17 @@ def test_a_few_cuts_are_smoothed_away_and_many_are_left():
         ball.vertices + rng.normal(0, 5, ball.vertices.shape), ball.faces, process=False
     )
     assert (untangled(crumpled).vertices == crumpled.vertices).all()
+
+
+def test_where_a_fit_cuts_itself_it_goes_back_to_where_it_was_carved():
+    ball = trimesh.creation.icosphere(5, radius=100)
+    rng = np.random.default_rng(0)
+    vertices = np.asarray(ball.vertices).copy()
+    cap = vertices[:, 2] > 80  # crumpled here, even elsewhere
+    vertices[cap] += rng.normal(0, 5, (cap.sum(), 3))
+    torn = trimesh.Trimesh(vertices, ball.faces, process=False)
+    assert len(self_intersections(torn)) > 100
+    mended = retreated(torn, np.asarray(ball.vertices))
+    assert len(self_intersections(mended)) == 0
+    far = np.asarray(ball.vertices)[:, 2] < 70
+    np.testing.assert_array_equal(mended.vertices[far], vertices[far])

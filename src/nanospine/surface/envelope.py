@@ -28,7 +28,7 @@ from nanospine.surface.envelope_input import (
     precisions,
 )
 from nanospine.surface.filling import fit_to_filling
-from nanospine.surface.fit import fit_to_membrane, smooth, subdivide, untangled
+from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.outline import outline
@@ -250,7 +250,7 @@ def envelope(
     if np.isfinite(used):
         around = persistence(depth, used, min_component_fraction=least)
     report(progress, "surface", 0.8)
-    std = np.empty(0)
+    std = carved = np.empty(0)
     vertices, faces, _ = boundary_surface(
         points, triangulation.tetrahedra, triangulation.neighbors, inside
     )
@@ -258,18 +258,21 @@ def envelope(
     if fit and method not in ("convex-hull", "density"):
         report(progress, "fit", 0.8)
         # without a hollow there is no membrane to fit to
-        vertices, faces, std = _fitted(
+        vertices, faces, std, carved = _fitted(
             vertices, faces, points, "filled" if note else label, used, sigma
         )
     if method in ("density", "poisson", "ball-pivoting"):
         from nanospine.surface.other_methods import other_surface
 
+        carved = np.empty(0)
         noise = noise_nm(sigma) or 0.0
         vertices, faces = other_surface(
             method, points, vertices, faces, used, "filled" if note else label, noise,
             0.0 if components == "all" else min_component_fraction, notes,
         )  # fmt: skip
     mesh = untangled(trimesh.Trimesh(vertices, faces, process=False))
+    if len(carved) == len(vertices):
+        mesh = retreated(mesh, carved)
     if len(std) != len(vertices):
         std = np.full(len(vertices), np.nan)
     if edge_nm is not None:
@@ -326,8 +329,9 @@ def _fitted(
     label: Label,
     alpha_nm: float,
     sigma: FloatArray | None,
-) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Smooth the carved surface and move it to where the label ends; deviation of its vertices."""
+) -> tuple[FloatArray, IntArray, FloatArray, FloatArray]:
+    """Smooth, and move to where the label ends: vertices, faces, deviations, carved vertices."""
+    carved = vertices
     vertices = smooth(vertices, faces, _SWEEPS)
     variance = None if sigma is None else sigma**2
     length = _FIT_LENGTH * alpha_nm
@@ -335,15 +339,16 @@ def _fitted(
         fitted, std = fit_to_filling(
             vertices, faces, points, variance_nm2=variance, length_nm=length
         )
-        return fitted, faces, std
+        return fitted, faces, std, carved
     edges = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=1)
     if np.median(edges) > _COARSE_NM:
+        carved, _ = subdivide(carved, faces)
         vertices, faces = subdivide(vertices, faces)
     fitted, std = fit_to_membrane(
         vertices, faces, points, variance_nm2=variance, length_nm=length, reach_nm=2.0 * alpha_nm,
         sweeps=_SWEEPS,
     )  # fmt: skip
-    return fitted, faces, std
+    return fitted, faces, std, carved
 
 
 def _short(precision_nm: npt.ArrayLike) -> Any:

@@ -30,6 +30,8 @@ OVER_PATCH = 2.3
 # Self-intersections, over faces, that are few enough to be smoothed away one by one; attempts.
 _FEW_CUTS = 1e-3
 _UNTANGLE_ROUNDS = 6
+# Four quarters of the way back, and as many again for what lies around.
+_RETREAT_ROUNDS = 12
 # Least averaging length over the noise.
 _OVER_NOISE = 1.5
 
@@ -81,6 +83,38 @@ def untangled(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         chosen[faces[cuts.ravel()]] = 1.0
         chosen = (chosen + mean @ chosen) > 0
         moved = np.where(chosen[:, None], mean @ moved, moved)
+    return found
+
+
+def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> trimesh.Trimesh:
+    """Take back the fit, step by step, where a surface still cuts itself.
+
+    The carved surface is made of facets of one triangulation and cuts itself nowhere: the vertices
+    of faces that cut, and their neighbours, go a quarter of the way to where they were carved, as
+    often as it takes; all others stay.
+
+    Parameters
+    ----------
+    carved : ndarray, shape (n_vertices, 3)
+        Where the vertices were before smoothing and fit.
+    """
+    fitted, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces)
+    mean = None
+    part = np.zeros(len(fitted))
+    found, cuts = mesh, self_intersections(mesh)
+    least = len(cuts)
+    for _ in range(_RETREAT_ROUNDS):
+        if len(cuts) == 0:
+            break
+        mean = _mean_of_neighbours(len(fitted), faces) if mean is None else mean
+        chosen = np.zeros(len(fitted))
+        chosen[faces[cuts.ravel()]] = 1.0
+        part = np.where(chosen + mean @ chosen > 0, np.minimum(part + 0.25, 1.0), part)
+        moved = fitted + part[:, None] * (carved - fitted)
+        now = trimesh.Trimesh(moved, faces, process=False)
+        cuts = self_intersections(now)
+        if len(cuts) < least:
+            found, least = now, len(cuts)
     return found
 
 
