@@ -79,6 +79,11 @@ def em(folder: Path, localized: bool, only: list[str]) -> None:
     print(f"all: F1 {2 * hits / (listed + hits + false):.3f}")
 
 
+def iou(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
+    """Shared over all."""
+    return float((a & b).sum() / (a | b).sum())
+
+
 def spinetool(folder: Path, only: list[str]) -> None:
     print("| dendrite | marked | given | IoU of each marked | IoU of all | CPU s |")
     print("|---|---|---|---|---|---|")
@@ -100,7 +105,7 @@ def spinetool(folder: Path, only: list[str]) -> None:
             marked = true == number
             best = 0.0
             for other in np.unique(given[marked & (given >= 0)]):
-                best = max(best, (marked & (given == other)).sum() / (marked | (given == other)).sum())
+                best = max(best, iou(marked, given == other))
             here.append(best)
         touching = np.isin(given, np.unique(given[(true >= 0) & (given >= 0)])) & (given >= 0)
         both += (touching & (true >= 0)).sum()
@@ -108,7 +113,7 @@ def spinetool(folder: Path, only: list[str]) -> None:
         each += here
         print(
             f"| {path.stem} | {len(here)} | {len(spines.spines)} | {np.mean(here):.2f} | "
-            f"{(touching & (true >= 0)).sum() / (touching | (true >= 0)).sum():.2f} | {seconds:.0f} |",
+            f"{iou(touching, true >= 0):.2f} | {seconds:.0f} |",
             flush=True,
         )
     print(f"all: each {np.mean(each):.3f} (median {np.median(each):.3f}), all {both / either:.3f}")

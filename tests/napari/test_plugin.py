@@ -237,6 +237,7 @@ def test_what_is_saved_is_replayed_by_a_run(table, found, locs, tmp_path):
 
 
 def test_two_lobes_are_split_between(found):
+    pytest.importorskip("napari", reason="napari is not installed")
     from nanospine.napari.spine_table import split_plane
 
     balls = [trimesh.creation.icosphere(radius=200.0) for _ in range(2)]
