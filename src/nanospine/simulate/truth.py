@@ -77,9 +77,10 @@ def _row(
         "spine": number,
         "type": spine.spec.type,
         "length_nm": length,
-        "neck_diameter_nm": float(np.nanmin(diameter[searched])),
+        # NaN where no cross-section could be measured, as between touching spines
+        "neck_diameter_nm": float(np.fmin.reduce(diameter[searched], initial=np.nan)),
         "neck_length_nm": neck_end,
-        "head_diameter_nm": float(np.nanmax(diameter[beyond])),
+        "head_diameter_nm": float(np.fmax.reduce(diameter[beyond], initial=np.nan)),
         "head_volume_nm3": head_volume,
         "volume_nm3": volume,
         "n_heads": 2 if spine.spec.type == "branched" else 1,
