@@ -143,8 +143,8 @@ if TYPE_CHECKING:
     from nanospine.surface.alpha_complex import alpha_complex as alpha_complex
     from nanospine.surface.alpha_complex import alpha_tiles as alpha_tiles
     from nanospine.surface.delaunay import delaunay as delaunay
-    from nanospine.surface.envelope import Envelope as Envelope
     from nanospine.surface.envelope import envelope as envelope
+    from nanospine.surface.enveloped import Envelope as Envelope
     from nanospine.surface.outline import Outline as Outline
     from nanospine.surface.outline import outline as outline
     from nanospine.surface.remesh import remesh as remesh
@@ -262,7 +262,7 @@ _WHERE = {
     "alpha_complex": "nanospine.surface.alpha_complex",
     "alpha_tiles": "nanospine.surface.alpha_complex",
     "delaunay": "nanospine.surface.delaunay",
-    "Envelope": "nanospine.surface.envelope",
+    "Envelope": "nanospine.surface.enveloped",
     "envelope": "nanospine.surface.envelope",
     "ripley_by_channel": "nanospine.statistics.by_channel",
     "kernel_intensity": "nanospine.statistics.intensity",

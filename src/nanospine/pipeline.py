@@ -29,7 +29,7 @@ from nanospine.version import __version__
 
 if TYPE_CHECKING:
     from nanospine.spines.model import Spines
-    from nanospine.surface.envelope import Envelope
+    from nanospine.surface.enveloped import Envelope
 
 __all__ = ["Analysis", "RunResult", "analyse", "require_points", "run"]
 

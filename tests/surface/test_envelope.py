@@ -288,7 +288,7 @@ def test_a_fit_is_taken_back_where_it_cuts_itself_and_says_so_where_not(monkeypa
     carved = envelope(points, fit=False)
     assert len(carved.self_intersections) == 0
     assert len(envelope(points, alpha_nm=14.0).self_intersections) == 0
-    monkeypatch.setattr("nanospine.surface.envelope.retreated", lambda mesh, carved: mesh)
+    monkeypatch.setattr("nanospine.surface.envelope.retreated", lambda mesh, carved: (mesh, 0.0))
     fitted = envelope(points, alpha_nm=14.0)
     cut = len(np.unique(fitted.self_intersections))
     assert cut > 0

@@ -148,7 +148,8 @@ def test_where_a_fit_cuts_itself_it_goes_back_to_where_it_was_carved():
     vertices[cap] += rng.normal(0, 5, (cap.sum(), 3))
     torn = trimesh.Trimesh(vertices, ball.faces, process=False)
     assert len(self_intersections(torn)) > 100
-    mended = retreated(torn, np.asarray(ball.vertices))
+    mended, share = retreated(torn, np.asarray(ball.vertices))
+    assert share == pytest.approx(cap.mean(), abs=0.05)
     assert len(self_intersections(mended)) == 0
     far = np.asarray(ball.vertices)[:, 2] < 70
     np.testing.assert_array_equal(mended.vertices[far], vertices[far])

@@ -18,7 +18,7 @@ from nanospine.core.region_polygon import Polygon
 from nanospine.napari.layers import KEY, LayerData
 from nanospine.napari.layers_coupling import coupling_layers
 from nanospine.napari.widgets import StepWidget
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 
 if TYPE_CHECKING:
     import napari

@@ -19,7 +19,7 @@ from nanospine.output.render_marks import ring_nm
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
     from nanospine.spines.model import Spines
-    from nanospine.surface.envelope import Envelope
+    from nanospine.surface.enveloped import Envelope
 
 __all__ = [
     "KEY",

@@ -12,7 +12,7 @@ from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress, report
 from nanospine.napari.layers import KEY, LayerData, localization_layer
 from nanospine.napari.widgets import StepWidget
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 
 if TYPE_CHECKING:
     import napari

@@ -27,7 +27,7 @@ from nanospine.napari.layers import (
     localization_layer,
     spine_layers,
 )
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 
 if TYPE_CHECKING:
     import napari

@@ -17,7 +17,7 @@ from nanospine.core.errors import WriteError
 from nanospine.core.files import atomic_path
 from nanospine.output.export_vtp import vtp_bytes
 from nanospine.spines.model import SHAFT, Spines
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 from nanospine.surface.outline import Outline
 from nanospine.version import __version__
 

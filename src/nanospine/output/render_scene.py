@@ -28,7 +28,7 @@ from nanospine.output.render_marks import (
     type_handles,
 )
 from nanospine.spines.model import Spines
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

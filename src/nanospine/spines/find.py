@@ -21,7 +21,7 @@ from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spi
 from nanospine.spines.shaft import ShaftAxis, find_axes
 from nanospine.spines.solid import make_solid
 from nanospine.spines.split import Protrusion, edge_graph, split_protrusions
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 
 __all__ = ["find_spines"]
 

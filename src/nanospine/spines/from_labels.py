@@ -14,7 +14,7 @@ from nanospine.core.localizations import Localizations
 from nanospine.spines.find import find_spines
 from nanospine.spines.model import BACKGROUND, SHAFT, Spines
 from nanospine.spines.relabel import relabelled
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 from nanospine.voxels.grid import LabelGrid
 from nanospine.voxels.panoptic import convert_labels
 from nanospine.voxels.transfer import labels_to_meshes, labels_to_vertices

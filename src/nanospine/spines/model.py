@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nanospine.spines.neck import NeckProfile
     from nanospine.spines.shaft import ShaftAxis
-    from nanospine.surface.envelope import Envelope
+    from nanospine.surface.enveloped import Envelope
 
 __all__ = ["BACKGROUND", "COLUMNS", "SHAFT", "Shaft", "Spine", "Spines"]
 

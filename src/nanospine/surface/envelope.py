@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import trimesh
 
 from nanospine.core.errors import GeometryError
-from nanospine.core.history import HistoryEntry, entry
+from nanospine.core.history import entry
 from nanospine.core.progress import Progress, report
 from nanospine.core.region import Box
 from nanospine.surface.alpha import CarvingDepth, carving_depth
@@ -27,12 +26,13 @@ from nanospine.surface.envelope_input import (
     positions,
     precisions,
 )
+from nanospine.surface.enveloped import Envelope
 from nanospine.surface.filling import fit_to_filling
 from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.outline import outline
-from nanospine.surface.persistence import persistence, stability
+from nanospine.surface.persistence import persistence
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
@@ -50,101 +50,11 @@ _SWEEPS = 10
 _FIT_LENGTH = 0.8
 # Diameter over alpha of the thinnest tube of a filled label that carving leaves whole.
 _RESOLVED = 2.0
+# Part of the vertices that may go back from the fit without a word.
+_MUCH = 0.01
 # Surfaces with longer edges than this are subdivided before the fit: a neck of 100 nm must not
 # be a prism of six sides.
 _COARSE_NM = 45.0
-
-
-@dataclass(frozen=True, eq=False)
-class Envelope:
-    """A closed surface around localizations.
-
-    Attributes
-    ----------
-    mesh : trimesh.Trimesh
-        Watertight, 2-manifold, oriented outward; nanometres.
-    alpha_nm : float
-        Radius of the probe sphere that carved it; infinite for the convex hull.
-    label : {"membrane", "filled"}
-        What the localizations mark: the membrane, or the volume.
-    method : str
-        How it was made.
-    alpha_curve : pandas.DataFrame
-        Columns `alpha_nm` and `volume_nm3`: the volume that carving alone (all components, before
-        smoothing) encloses at every alpha; a wide plateau means that alpha matters little.
-    notes : tuple of str
-        What a reader of the result must know: parts dropped, background removed.
-    history : tuple of dict
-        The history of the localizations and this step.
-    persistence : pandas.DataFrame
-        Columns `alpha_nm`, `volume_nm3`, `n_components`, `genus`: what carving gives at alphas
-        from 0.8 to 1.56 times the one used (bodies that are large enough; empty for the convex
-        hull). `to_frame` says between which alphas bodies and handles stay the same.
-    self_intersections : ndarray of int, shape (k, 2)
-        Faces of the mesh that cut each other
-        (:func:`nanospine.surface.intersections.self_intersections`).
-    vertex_std_nm : ndarray, shape (v,)
-        Standard deviation of each vertex along its normal: how far chance has put the fitted
-        surface from where it would be with ever more localizations of this kind. NaN where no fit
-        was made. What alpha has closed or opened, and what is smaller than alpha, it does not know.
-    """
-
-    mesh: trimesh.Trimesh
-    alpha_nm: float
-    label: Label
-    method: Method
-    alpha_curve: pd.DataFrame = field(repr=False)
-    notes: tuple[str, ...] = ()
-    history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
-    persistence: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
-    self_intersections: IntArray = field(
-        default_factory=lambda: np.empty((0, 2), dtype=np.int64), repr=False
-    )
-    vertex_std_nm: FloatArray = field(default_factory=lambda: np.empty(0), repr=False)
-
-    @property
-    def volume_nm3(self) -> float:
-        """Enclosed volume."""
-        return float(self.mesh.volume)
-
-    @property
-    def area_nm2(self) -> float:
-        """Area of the surface."""
-        return float(self.mesh.area)
-
-    @property
-    def n_components(self) -> int:
-        """Number of separate bodies."""
-        return int(self.mesh.body_count)
-
-    @property
-    def genus(self) -> int:
-        """Number of handles of all bodies together."""
-        return self.n_components - int(self.mesh.euler_number) // 2
-
-    @property
-    def median_vertex_std_nm(self) -> float:
-        """Median of `vertex_std_nm`; NaN without a fit."""
-        known = self.vertex_std_nm[np.isfinite(self.vertex_std_nm)]
-        return float(np.median(known)) if len(known) else np.nan
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give the figures of the envelope in one row."""
-        row = {
-            "label": self.label,
-            "method": self.method,
-            "alpha_nm": self.alpha_nm,
-            "volume_nm3": self.volume_nm3,
-            "area_nm2": self.area_nm2,
-            "n_components": self.n_components,
-            "n_vertices": len(self.mesh.vertices),
-            "n_faces": len(self.mesh.faces),
-            "genus": self.genus,
-            "n_self_intersections": len(self.self_intersections),
-            "median_vertex_std_nm": self.median_vertex_std_nm,
-            **stability(self.persistence, self.alpha_nm),
-        }
-        return pd.DataFrame([row])
 
 
 def envelope(
@@ -270,9 +180,7 @@ def envelope(
             method, points, vertices, faces, used, "filled" if note else label, noise,
             0.0 if components == "all" else min_component_fraction, notes,
         )  # fmt: skip
-    mesh = untangled(trimesh.Trimesh(vertices, faces, process=False))
-    if len(carved) == len(vertices):
-        mesh = retreated(mesh, carved)
+    mesh = _uncut(vertices, faces, carved, notes)
     if len(std) != len(vertices):
         std = np.full(len(vertices), np.nan)
     if edge_nm is not None:
@@ -301,6 +209,22 @@ def envelope(
     return Envelope(
         mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts, std
     )
+
+
+def _uncut(
+    vertices: FloatArray, faces: IntArray, carved: FloatArray, notes: list[str]
+) -> trimesh.Trimesh:
+    """Mend where the surface cuts itself, if need be by going back to where it was carved."""
+    mesh = untangled(trimesh.Trimesh(vertices, faces, process=False))
+    if len(carved) != len(vertices):
+        return mesh
+    mesh, share = retreated(mesh, carved)
+    if share > _MUCH:
+        notes.append(
+            f"At {share:.1%} of the vertices the fitted surface would cut itself and went back "
+            "towards where it was carved: too large there by about two precisions."
+        )
+    return mesh
 
 
 def _closed(

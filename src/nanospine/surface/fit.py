@@ -86,7 +86,7 @@ def untangled(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return found
 
 
-def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> trimesh.Trimesh:
+def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> tuple[trimesh.Trimesh, float]:
     """Take back the fit, step by step, where a surface still cuts itself.
 
     The carved surface is made of facets of one triangulation and cuts itself nowhere: the vertices
@@ -97,11 +97,17 @@ def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> trimesh.Trimesh:
     ----------
     carved : ndarray, shape (n_vertices, 3)
         Where the vertices were before smoothing and fit.
+
+    Returns
+    -------
+    mesh : trimesh.Trimesh
+    share : float
+        Part of the vertices that went back.
     """
     fitted, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces)
     mean = None
     part = np.zeros(len(fitted))
-    found, cuts = mesh, self_intersections(mesh)
+    found, cuts, share = mesh, self_intersections(mesh), 0.0
     least = len(cuts)
     for _ in range(_RETREAT_ROUNDS):
         if len(cuts) == 0:
@@ -114,8 +120,8 @@ def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> trimesh.Trimesh:
         now = trimesh.Trimesh(moved, faces, process=False)
         cuts = self_intersections(now)
         if len(cuts) < least:
-            found, least = now, len(cuts)
-    return found
+            found, least, share = now, len(cuts), float((part > 0).mean())
+    return found, share
 
 
 def subdivide(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]:

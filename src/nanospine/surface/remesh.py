@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.triangles import TriangleTree
-from nanospine.surface.envelope import Envelope
+from nanospine.surface.enveloped import Envelope
 from nanospine.surface.feet import unit_normals
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.remesh_steps import collapse, flip

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nanospine.core.history import HistoryEntry
     from nanospine.core.localizations import Localizations
-    from nanospine.surface.envelope import Envelope
+    from nanospine.surface.enveloped import Envelope
 
 __all__ = ["SHOWN", "Content", "Reported", "content_of", "type_rows"]
 
