@@ -15,6 +15,7 @@ from shapely.geometry import mapping
 from nanospine.core.colours import BACKGROUND_COLOUR, SHAFT_COLOUR, TYPE_COLOURS, rgb
 from nanospine.core.errors import WriteError
 from nanospine.core.files import atomic_path
+from nanospine.output.export_glb import glb_bytes
 from nanospine.output.export_vtp import vtp_bytes
 from nanospine.spines.model import SHAFT, Spines
 from nanospine.surface.enveloped import Envelope
@@ -26,7 +27,6 @@ __all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh", "write_outline"]
 #: Formats that meshes are written in.
 MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off", ".vtp")
 
-_GLB_UNITS_PER_NM = 1e-3
 _ORIGIN = "as in the localizations"
 
 
@@ -43,7 +43,8 @@ def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLi
 
     All but GLB are in nanometres, from the origin of the localizations, and say so: PLY, OBJ, OFF
     and VTP in a comment, STL in its header. GLB viewers expect objects of about the size of one
-    unit: one unit is one micrometre there, which the file's extras state.
+    unit: one unit is one micrometre there, which the file's extras state; of spines they hold type,
+    length, neck and head too.
 
     Parameters
     ----------
@@ -81,10 +82,10 @@ def _content(thing: trimesh.Trimesh | Envelope | Spines, suffix: str) -> bytes:
     """Give the bytes of a mesh file with its unit and origin in it."""
     mesh = _coloured(thing)
     if suffix == ".glb":
-        mesh.apply_scale(_GLB_UNITS_PER_NM)
-        mesh.metadata = {
+        extras = {
             "unit": "micrometre", "origin": _ORIGIN, "generator": f"nanospine {__version__}",
         }  # fmt: skip
+        return glb_bytes(mesh, extras, thing if isinstance(thing, Spines) else None)
     note = f"nanospine {__version__}; unit nanometre; origin {_ORIGIN}"
     if suffix == ".vtp":
         values: dict[str, npt.NDArray[Any]] = {}
