@@ -19,6 +19,7 @@ import nanospine as ns
 from nanospine.core.colours import TYPE_COLOURS, rgb
 from nanospine.core.errors import ConfigError, SchemaError, TooFewPointsError
 from nanospine.output.raster_camera import Camera
+from nanospine.output.render_close import lone_spine
 from nanospine.output.render_colours import cube_density_per_um3, point_colours
 from nanospine.output.render_figure import spine_rotation
 from nanospine.output.render_marks import Pen, draw_ring, ring_nm
@@ -119,6 +120,22 @@ def test_a_hidden_ring_is_drawn_faintly():
         draw_ring(axes, _spine(line, 120.0, 500.0), camera, wall, Pen(10.0))
         shown[name] = (len(axes.lines), axes.texts[0].get_text(), axes.texts[0].get_alpha())
     assert shown == {"before": (2, "120", 1.0), "behind": (1, "120", 0.55)}
+
+
+def test_numbers_of_rings_do_not_lie_on_each_other():
+    from matplotlib.figure import Figure
+
+    line = np.linspace(0, 1000, 40)[:, None] * [1.0, 0.0, 0.0]
+    camera = Camera(np.eye(3), line.mean(axis=0), 10.0, 200, 200)
+    axes = Figure().add_subplot()
+    for _ in range(3):
+        draw_ring(axes, _spine(line, 120.0, 500.0), camera, None, Pen(10.0))
+    places = np.array([text.get_position() for text in axes.texts])
+    assert np.abs(places[:, None] - places).max(axis=2)[np.triu_indices(3, 1)].min() > 10
+    wall = np.full((200, 200), 1e4, dtype=np.float32)
+    for _ in range(3):  # hidden ones yield
+        draw_ring(axes, _spine(line, 120.0, 500.0), camera, wall, Pen(10.0))
+    assert len(axes.texts) == 4
 
 
 def test_no_ring_without_a_measured_neck(shape):
@@ -261,6 +278,26 @@ def test_spines_stand_upright_in_their_pictures(found):
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
         tip = rotation @ (spine.centreline_nm[-1] - spine.centreline_nm[0])
         assert tip[1] > 0.99 * np.linalg.norm(tip)
+
+
+def test_a_spine_alone_has_no_holes_where_something_was_cut_off(found):
+    scene = stage(found, shaft_opacity=1.0)
+    whole = found.envelope.volume
+    for spine in found.spines:
+        tip, base = spine.centreline_nm[-1], spine.centreline_nm[0]
+        towards = (base - tip) / np.linalg.norm(base - tip)
+        other = next(item for item in found.spines if item.id != spine.id)
+        for limit, low, high in ((1e9, 0.5, 1.0), (base @ towards + 100.0, 0.01, 0.7)):
+            alone = lone_spine(spine, found, scene, towards, limit)
+            mesh = trimesh.Trimesh(alone.vertices_nm, alone.faces)  # joins equal corners
+            assert mesh.is_watertight
+            mesh.fix_normals()
+            assert low * whole < mesh.volume < high * whole
+            assert (mesh.vertices @ towards).max() < limit + 1e-6
+            # The neighbour is gone, the spine itself is not
+            gone = other.centreline_nm[-1]
+            assert np.linalg.norm(mesh.vertices - gone, axis=1).min() > 100
+            assert np.linalg.norm(mesh.vertices - tip, axis=1).min() < 100
 
 
 def test_an_own_camera_is_used_as_it_is(found):

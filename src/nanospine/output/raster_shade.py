@@ -164,7 +164,7 @@ def _light(  # pragma: no cover - compiled
                 0.75,
             )
             # Light from above, a little from below so that no side is black, and shade in clefts
-            bright = (0.38 + 0.70 * diffuse + 0.06 * (1.0 - nz)) * (1.0 - hidden) * cue
+            bright = (0.50 + 0.58 * diffuse + 0.06 * (1.0 - nz)) * (1.0 - hidden) * cue
             bright *= 1.0 - edge
             for a in range(3):
                 value = surface[y, x, a] * bright + 0.14 * shine * cue * (1.0 - hidden)

@@ -80,7 +80,9 @@ def picture(spines: Spines, locs: Localizations | None = None, width: int = _WID
         if spines.shaft is None and locs is not None:
             _draw_points(axes, locs, camera)
         for spine in spines.spines:
-            _mark_spine(axes, spine, camera, drawn.depth)
+            _number(axes, spine, camera)
+        for spine in spines.spines:
+            draw_ring(axes, spine, camera, drawn.depth, Pen(12.0))
         draw_scale_bar(axes, camera, Pen(12.0))
         axes.set_xlim(0, camera.width)
         axes.set_ylim(camera.height, 0)
@@ -104,8 +106,8 @@ def _draw_points(axes: Axes, locs: Localizations, camera: Camera) -> None:
     )
 
 
-def _mark_spine(axes: Axes, spine: Spine, camera: Camera, depth: npt.NDArray[np.float32]) -> None:
-    """Write the spine's number beside its tip; ring and diameter at its constriction."""
+def _number(axes: Axes, spine: Spine, camera: Camera) -> None:
+    """Write the spine's number beside its tip."""
     from matplotlib import patheffects
 
     halo = [patheffects.withStroke(linewidth=3, foreground="white")]
@@ -116,7 +118,6 @@ def _mark_spine(axes: Axes, spine: Spine, camera: Camera, depth: npt.NDArray[np.
     x, y = tip[:2] + 22 * way
     axes.text(x, y, str(spine.id), fontsize=12, ha="center", va="center", weight="bold",
               color="#222222", path_effects=halo)  # fmt: skip
-    draw_ring(axes, spine, camera, depth, Pen(12.0))
 
 
 def _legend(figure: Figure, spines: Spines) -> None:

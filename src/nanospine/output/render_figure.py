@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from nanospine.core.errors import TooFewPointsError
 from nanospine.core.files import atomic_path
 from nanospine.output.raster import Picture, compose
 from nanospine.output.raster_camera import Camera, rotation_of
+from nanospine.output.render_close import lone_spine
 from nanospine.output.render_marks import Pen, draw_ring, draw_scale_bar, type_handles
 from nanospine.output.render_scene import stage
 
@@ -135,7 +135,7 @@ def spine_picture(
 ) -> tuple[Picture, Camera]:
     """Draw one spine upright on its piece of shaft, without its neighbours; and its camera.
 
-    The picture is square; what would stand before the spine is left out.
+    The picture is square; what would stand before the spine is cut off, and the cut closed.
     """
     rotation = spine_rotation(spine, spines)
     seen = np.asarray(spine.mesh.vertices, dtype=np.float64) @ rotation.T
@@ -148,15 +148,9 @@ def spine_picture(
     side = 1.15 * max(1.15 * wide, high[1] - low[1], 500.0)
     centre = (low + high) / 2 @ rotation
     camera = Camera(rotation, centre, float(side / pixels), pixels, pixels)
-    others = (spines.vertex_spine >= 0) & (spines.vertex_spine != spine.id)
-    vertices = scene.surfaces[0].vertices_nm
-    before = (vertices - centre) @ rotation[2] > float(high[2] - low[2]) / 2 + 600.0
-    left_out = others | before
-    near = [
-        replace(item, faces=item.faces[~left_out[item.faces].any(axis=1)])
-        for item in scene.surfaces
-    ]
-    return compose(near, None, camera), camera
+    limit = float(centre @ rotation[2] + (high[2] - low[2]) / 2 + 600.0)
+    near = lone_spine(spine, spines, scene, rotation[2], limit)
+    return compose([near], None, camera), camera
 
 
 def _examples(spines: Spines) -> list[Spine]:
@@ -169,10 +163,6 @@ def _examples(spines: Spines) -> list[Spine]:
                 max(of_kind, key=lambda item: (item.neck.measurable, item.row["quality"]))
             )
     return chosen
-
-
-def _how_well_measured(spine: Spine) -> tuple[bool, float]:
-    return spine.neck.measurable, float(spine.row["quality"])
 
 
 def _pen(points: float, dpi: int) -> Pen:

@@ -13,6 +13,7 @@ from nanospine.core.colours import SHAFT_COLOUR, TYPE_COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     from nanospine.output.raster_camera import Camera
     from nanospine.output.render_colours import PointColours
@@ -99,7 +100,7 @@ def draw_ring(
         return
     from matplotlib import patheffects
 
-    size, ink = pen.size, pen.ink
+    ink = pen.ink
     halo = [patheffects.withStroke(linewidth=0.22 * pen.letter, foreground=pen.paper)]
     # A little wider than the diameter: a ring on the surface itself would lie half inside it
     middle = ring.mean(axis=0)
@@ -118,15 +119,44 @@ def draw_ring(
     way = line[-1, :2] - line[0, :2]
     way = way / max(float(np.linalg.norm(way)), 1e-6)
     across = np.array([-way[1], way[0]])
-    centre = camera.project(middle[None])[0, :2]
-    reach = float(np.abs((seen[:, :2] - centre) @ across).max())
-    # Of the two sides the upper one; the text is wider than high
+    # Of the two sides the upper one first
     if across[1] > 0:
         across = -across
-    x, y = centre + across * (reach + 0.75 * size + 0.6 * size * abs(across[0]))
+    centre = camera.project(middle[None])[0, :2]
+    reach = float(np.abs((seen[:, :2] - centre) @ across).max())
     text = f"{found.diameter_nm:.0f}"
-    axes.text(x, y, text, fontsize=0.85 * pen.letter, ha="center", va="center",
-              color=ink, path_effects=halo, alpha=0.55 if hidden.all() else 1.0)  # fmt: skip
+    place = _free_place(axes, centre, across, reach, text, pen)
+    if place is None:
+        if hidden.all():  # over other numbers it would only make both illegible
+            return
+        place = _beside(centre, across, reach, pen)
+    x, y = place.tolist()
+    axes.text(x, y, text, fontsize=0.85 * pen.letter, ha="center", va="center", color=ink,
+              path_effects=halo, alpha=0.55 if hidden.all() else 1.0)  # fmt: skip
+
+
+def _beside(centre: FloatArray, across: FloatArray, reach: float, pen: Pen) -> FloatArray:
+    """Where a number stands beside a ring: farther off at its side, for it is wider than high."""
+    return np.asarray(centre + across * (reach + (0.75 + 0.6 * abs(across[0])) * pen.size))
+
+
+def _free_place(
+    axes: Axes, centre: FloatArray, across: FloatArray, reach: float, text: str, pen: Pen
+) -> FloatArray | None:
+    """A place on either side of a ring, or a little farther off, where no other text stands."""
+    for farther in (0.0, 1.2 * pen.size):
+        for side in (across, -across):
+            place = _beside(centre, side, reach + farther, pen)
+            if all(_apart(place, text, other, pen) for other in axes.texts):
+                return place
+    return None
+
+
+def _apart(place: FloatArray, text: str, other: Text, pen: Pen) -> bool:
+    """Whether two texts, centred on their places, do not touch; a digit is half as wide as high."""
+    x, y = other.get_position()
+    width = 0.32 * pen.size * (len(text) + len(other.get_text()))
+    return bool(abs(place[0] - x) > width or abs(place[1] - y) > pen.size)
 
 
 def draw_pairs(axes: Axes, pairs_nm: FloatArray, camera: Camera, pen: Pen) -> None:
