@@ -68,9 +68,19 @@ def test_statistics_of_tables_are_added_once(page, tmp_path):
     pd.DataFrame({**rings, "significant": radii > 50}).to_parquet(tmp_path / "soda.parquet")
     files = [tmp_path / "ripley_k.csv", tmp_path / "soda.parquet"]
     once = with_statistics(content, files)
-    assert [curve["title"] for curve in once["curves"]] == ["ripley k", "soda"]
+    assert [curve["title"] for curve in once["curves"]] == ["ripley k", "SODA"]
     assert once["curves"][1]["marked"] == [False] * 5 + [True] * 4
     assert with_statistics(once, files)["curves"] == once["curves"]
+
+
+def test_charts_name_what_was_observed_and_count_pairs(page, tmp_path):
+    pd.DataFrame({"radius_nm": [10.0, 20], "observed": [1.0, 2]}).to_csv(tmp_path / "cross_L.csv")
+    rings = {"low_nm": [0.0, 20], "high_nm": [20.0, 40], "coupled_pairs": [0.5, 41.7]}
+    pd.DataFrame({**rings, "significant": [False, True]}).to_csv(tmp_path / "soda.csv")
+    files = [tmp_path / "cross_L.csv", tmp_path / "soda.csv"]
+    function, rings = with_statistics(read_report(page)[0], files)["curves"]
+    assert (function["title"], function["ylabel"]) == ("cross L", "L (nm)")
+    assert rings["facts"] == {"coupled pairs in significant rings": "42"}
 
 
 @pytest.mark.parametrize(

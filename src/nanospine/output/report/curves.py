@@ -47,7 +47,7 @@ def curves_of(result: Any, title: str | None = None) -> list[Curve]:
     rings = getattr(result, "rings", None)
     if isinstance(rings, pd.DataFrame):
         charts = curves_of_table(rings, title or "SODA")
-        charts[0]["facts"] = _soda_facts(result)
+        charts[0]["facts"] |= _soda_facts(result)
         charts[0]["notes"] = [str(note) for note in getattr(result, "notes", ())]
         return charts
     table = result if isinstance(result, pd.DataFrame) else result.to_frame()
@@ -83,13 +83,19 @@ def _function(table: pd.DataFrame, names: list[str], title: str | None) -> Curve
     return {
         "title": title or name,
         "xlabel": "distance r (nm)",
-        "ylabel": _UNITS.get(name.removesuffix("_cross"), name),
+        "ylabel": _what(name, title),
         "x": _plain(table["radius_nm"]),
         "values": _plain(table[name]),
         "theory": _plain(table["theory"]) if "theory" in names else None,
         "low": _plain(table[low]) if low and high else None,
         "high": _plain(table[high]) if low and high else None,
     }
+
+
+def _what(name: str, title: str | None) -> str:
+    """The name of a function's values with its unit; a column `observed` is what the title says."""
+    function = (title or name).split()[-1] if name == "observed" else name
+    return _UNITS.get(function.removesuffix("_cross"), name)
 
 
 def _rings(table: pd.DataFrame, names: list[str], title: str) -> Curve:
@@ -101,8 +107,14 @@ def _rings(table: pd.DataFrame, names: list[str], title: str) -> Curve:
         )
     low, high = table["low_nm"], table["high_nm"]
     expected = value == "observed" and "expected" in names
+    significant = "significant" in names
+    facts = {}
+    if significant and value == "coupled_pairs":
+        pairs = float(table[value][table["significant"].astype(bool)].sum())
+        facts = {"coupled pairs in significant rings": f"{pairs:.0f}"}
     return {
-        "title": title,
+        "title": "SODA" if title.lower() == "soda" else title,
+        "facts": facts,
         "bars": True,
         "xlabel": "distance (nm)",
         "ylabel": value.replace("_", " "),
@@ -111,7 +123,7 @@ def _rings(table: pd.DataFrame, names: list[str], title: str) -> Curve:
         "to": _plain(high),
         "values": _plain(table[value]),
         "theory": _plain(table["expected"]) if expected else None,
-        "marked": [bool(v) for v in table["significant"]] if "significant" in names else None,
+        "marked": [bool(v) for v in table["significant"]] if significant else None,
     }
 
 
