@@ -74,9 +74,11 @@ def test_statistics_of_tables_are_added_once(page, tmp_path):
 
 
 def test_charts_name_what_was_observed_and_count_pairs(page, tmp_path):
-    pd.DataFrame({"radius_nm": [10.0, 20], "observed": [1.0, 2]}).to_csv(tmp_path / "cross_L.csv")
+    pd.DataFrame({"radius_nm": [10.0, 20], "observed": [1.0, 2]}).to_csv(
+        tmp_path / "cross_L.csv", index=False
+    )
     rings = {"low_nm": [0.0, 20], "high_nm": [20.0, 40], "coupled_pairs": [0.5, 41.7]}
-    pd.DataFrame({**rings, "significant": [False, True]}).to_csv(tmp_path / "soda.csv")
+    pd.DataFrame({**rings, "significant": [False, True]}).to_csv(tmp_path / "soda.csv", index=False)
     files = [tmp_path / "cross_L.csv", tmp_path / "soda.csv"]
     function, rings = with_statistics(read_report(page)[0], files)["curves"]
     assert (function["title"], function["ylabel"]) == ("cross L", "L (nm)")
