@@ -1,36 +1,34 @@
-"""Mutated files: any bytes give Localizations or ReadError, within 2 GB and 20 s.
+"""Mutated files: any bytes give Localizations or ReadError, within 2 GB and 20 s of CPU.
 
-Run it alone for a long attack::
+Run it alone for a long attack; a killed run goes on from its file of counts::
 
-    python tests/attacks/mutate.py --n 20000 --seed 0
+    python tests/attacks/mutate.py --n 1000000 --seed 0 --state counts.json
 
-Strategy: every case follows from (seed, number) alone, so a failure is repeated by its number. A
-parent hands blocks of cases to child processes, because a decoder in C may crash; the child
-notes the case it is at, so that the parent can name it and go on behind it.
+Two tables come of it: the reader that was at work (or none, when nothing recognised the content),
+with what came out of it.
 """
 
 from __future__ import annotations
 
-import argparse
-import gc
 import importlib.util
+import io
 import os
-import resource
-import signal
-import subprocess
+import struct
 import sys
-import tempfile
-import time
-import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+from engine import command, guarded
 
-MEMORY_BYTES = 2 << 30
-SECONDS = 20
 LARGEST_SAMPLE = 200_000
-BLOCK = 500
+NOBODY = "(none recognises it)"
 NUMBERS = (b"nan", b"1e309", b"-1", b"abc", b"", b"99999999999999999999", b"0x1", b"1,5", b"\x00",
            b"1e-320", b"[", b'"', b"-", b"inf", b"\xff\xfe")  # fmt: skip
 EXTREMES = (0, 1, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 1 << 62)
@@ -140,7 +138,27 @@ def edit_number(data: bytearray, other: bytes, random: np.random.Generator) -> b
     return bytes(data[:at] + piece + data[end:])
 
 
-MUTATIONS = (flip_bits, truncate, splice, cut_out, repeat, overwrite, edit_header, edit_number)
+def inside_zip(data: bytearray, other: bytes, random: np.random.Generator) -> bytes:
+    """Change a file inside an archive and pack it again; a checksum would hide it otherwise."""
+    if data[:2] != b"PK":
+        return flip_bits(data, other, random)
+    packed = io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(packed, "w") as target:
+            names = source.namelist()
+            victim = names[int(random.integers(len(names)))]
+            for name in names:
+                inner = source.read(name)
+                target.writestr(name, flip_bits(bytearray(inner), other, random)
+                                if name == victim and inner else inner)  # fmt: skip
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, zlib.error, NotImplementedError,
+            RuntimeError, OverflowError, struct.error):  # fmt: skip
+        return bytes(data)  # damaged before
+    return packed.getvalue()
+
+
+MUTATIONS = (flip_bits, truncate, splice, cut_out, repeat, overwrite, edit_header, edit_number,
+             inside_zip)  # fmt: skip
 
 
 def case(number: int, seed: int, samples: list, folder: Path) -> tuple[str, Path, dict]:
@@ -160,128 +178,66 @@ def case(number: int, seed: int, samples: list, folder: Path) -> tuple[str, Path
             target.write_bytes(mutate(data, foreign, random) if inner == victim else data)
     if random.random() < 0.5:
         arguments = {**arguments, "units": "nm", "pixel_size_nm": 100.0}
-    if random.random() < 0.3:
+    if random.random() < 0.45:
         arguments = {**arguments, "format": name} if name in zoo_names() else arguments
     return name, path, arguments
 
 
+@cache
 def zoo_names() -> set[str]:
     import nanospine as ns
 
     return {item.name for item in ns.formats() if item.can_read}
 
 
-def attack(number: int, seed: int, samples: list) -> str | None:
-    """Run one case; None when the outcome is one of the two allowed."""
-    import nanospine as ns
-    from nanospine.core.errors import ReadError
+class Readers:
+    """Attack on `nanospine.read`."""
 
-    with tempfile.TemporaryDirectory() as folder:
-        name, path, arguments = case(number, seed, samples, Path(folder))
-        try:
+    title = "reader"
+    result = "localizations"
+    refusal = "ReadError"
+
+    def __init__(self, largest: int = LARGEST_SAMPLE) -> None:
+        self.largest = largest
+        self.at = ""
+
+    def prepare(self) -> list[str]:
+        import pandas as pd  # noqa: F401 - imported before the children are forked
+
+        import nanospine as ns
+        from nanospine.io import registry
+
+        ns.formats()
+        self.samples = corpus(self.largest)
+        for name, entry in list(registry._READERS.items()):
+            registry._READERS[name] = replace(entry, read=self._noting(name, entry.read))
+        return [*sorted(registry._READERS), NOBODY]
+
+    def _noting(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Note the reader at work, because an error does not say whose it is."""
+
+        def read(*arguments: Any) -> Any:
+            self.at = name
+            return function(*arguments)
+
+        return read
+
+    def attack(self, number: int, seed: int, folder: Path) -> tuple[str, str, str]:
+        import nanospine as ns
+        from nanospine.core.errors import ReadError
+
+        self.at = NOBODY
+        name, path, arguments = case(number, seed, self.samples, folder)
+
+        def call() -> str | None:
             locs = ns.read(path, **arguments)
-        except ReadError as error:
-            return None if str(error) else f"{number} {name}: an error without a message"
-        except Exception as error:  # noqa: BLE001 - that is the point
-            return f"{number} {name}: {type(error).__name__}: {str(error)[:200]}"
-        if not np.isfinite(locs.xyz_nm).all() or len(locs.table) != len(locs):
-            return f"{number} {name}: positions that are not finite"
-        return None
+            if not np.isfinite(locs.xyz_nm).all() or len(locs.table) != len(locs):
+                return "positions that are not finite"
+            return None
 
-
-class TooSlow(BaseException):
-    """A case took longer than it may."""
-
-
-def _too_slow(*_: object) -> None:
-    raise TooSlow
-
-
-def child(start: int, stop: int, seed: int, progress: Path, largest: int) -> None:
-    """Run cases in this process under the limits; print what failed."""
-    warnings.simplefilter("ignore")
-    samples = corpus(largest)
-    attack(10**9, seed, samples)  # everything is imported before memory is limited
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
-    signal.signal(signal.SIGALRM, _too_slow)
-    for number in range(start, stop):
-        progress.write_text(str(number))
-        signal.alarm(SECONDS)
-        try:
-            fault = attack(number, seed, samples)
-        except TooSlow:
-            fault = f"{number}: more than {SECONDS} s"
-        finally:
-            signal.alarm(0)
-        if number % 50 == 0:
-            gc.collect()  # where spoiled memory shows itself
-        if fault is not None:
-            print(fault, flush=True)  # noqa: T201
-
-
-def watch(command: list[str], progress: Path) -> tuple[int | None, str, str]:
-    """Run a child; end it when one case takes far longer than the alarm inside allows."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while True:
-            try:
-                output, errors = process.communicate(timeout=2)
-            except subprocess.TimeoutExpired:
-                if time.time() - progress.stat().st_mtime > 2 * SECONDS:
-                    process.kill()
-                    output, errors = process.communicate()
-                    return None, output, errors
-            else:
-                return process.returncode, output, errors
-
-
-def run(n: int, seed: int, first: int = 0, largest: int = LARGEST_SAMPLE) -> list[str]:
-    """Attack with n cases in child processes; give the failures."""
-    faults: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
-        progress = Path(folder) / "at"
-        start = first
-        while start < first + n:
-            stop = min(start + BLOCK, first + n)
-            command = [sys.executable, __file__, "--child", str(start), str(stop),
-                       "--seed", str(seed), "--progress", str(progress),
-                       "--largest", str(largest)]  # fmt: skip
-            progress.write_text(str(start))
-            code, output, errors = watch(command, progress)
-            faults += [line for line in output.splitlines() if line.strip()]
-            if code == 0:
-                start = stop
-                continue
-            at = int(progress.read_text() or start)
-            what = "hangs in a library" if code is None else f"the process ended with {code}"
-            faults.append(f"{at}: {what}: {errors[-300:]}")
-            start = at + 1
-    return faults
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--largest", type=int, default=LARGEST_SAMPLE, help="bytes of a sample")
-    parser.add_argument("--child", type=int, nargs=2)
-    parser.add_argument("--progress", type=Path)
-    options = parser.parse_args()
-    if options.child:
-        child(*options.child, options.seed, options.progress, options.largest)
-        return 0
-    begin = time.perf_counter()
-    faults = run(options.n, options.seed, options.first, options.largest)
-    print("\n".join(faults))  # noqa: T201
-    seconds = time.perf_counter() - begin
-    print(  # noqa: T201
-        f"{options.n} mutated files, seed {options.seed}: {len(faults)} faults, {seconds:.0f} s"
-    )
-    return 1 if faults else 0
+        _, outcome, fault = guarded(call, (ReadError,), name)
+        return self.at, outcome, f"{fault} [{name}]" if fault else ""
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command(Readers()))

@@ -1,9 +1,10 @@
-"""A short attack in every test run; the long one is `python tests/attacks/mutate.py`."""
+"""Short attacks in every test run; the long ones are run by hand: `python tests/attacks/...`."""
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,15 +13,26 @@ import pytest
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="the memory limit is set through /proc"
 )
+HERE = Path(__file__).parent
 
 
-def test_mutated_files_give_localizations_or_a_read_error() -> None:
-    path = Path(__file__).with_name("mutate.py")
-    spec = importlib.util.spec_from_file_location("mutate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+def attack(name: str, state: Path, n: int, seed: int = 1) -> subprocess.CompletedProcess[str]:
+    """Run an attack in a process of its own: it limits memory and forks."""
+    command = [sys.executable, str(HERE / name), "--n", str(n), "--seed", str(seed)]
+    return subprocess.run(
+        [*command, "--state", str(state)], capture_output=True, text=True, check=False
+    )
+
+
+def test_mutated_files_give_localizations_or_a_read_error(tmp_path: Path) -> None:
     n = int(os.environ.get("NANOSPINE_MUTATIONS", "500"))
-    assert module.run(n, seed=1) == []
+    state = tmp_path / "counts.json"
+    done = attack("mutate.py", state, n)
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = json.loads(state.read_text())
+    assert counts["faults"] == []
+    assert sum(sum(row) for row in counts["rows"].values()) == n
+    # A run goes on where it ended, and counts what it had counted.
+    assert attack("mutate.py", state, n + 20).returncode == 0
+    again = json.loads(state.read_text())
+    assert again["next"] == sum(sum(row) for row in again["rows"].values()) == n + 20
