@@ -1,4 +1,4 @@
-"""Size and CPU time of the report of a large run: 500,000 faces, a million localizations.
+"""Size and CPU time of the report of a large run: 1.5 million faces, 1 million localizations.
 
 python benchmarks/report_size.py
 """
@@ -12,26 +12,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import trimesh
-from render_speed import wavy_tube
+from scipy.spatial import cKDTree
 
 import nanospine as ns
 from nanospine.output.report import write_report
 
 
 def main() -> None:
-    tube = wavy_tube(1000, 250)
     n = 1_000_000
     random = np.random.default_rng(0)
-    xyz = np.asarray(tube.vertices)[random.integers(0, len(tube.vertices), n)]
-    locs = ns.from_arrays(xyz + random.normal(size=(n, 3)) * 10)
     shape = ns.simulate.dendrite(8000, ["mushroom", "thin"] * 10, seed=2)
+    xyz, _ = trimesh.sample.sample_surface(shape.mesh, n, seed=0)
+    locs = ns.from_arrays(xyz + random.normal(size=(n, 3)) * 10)
     spines = ns.find_spines(shape.mesh)
     fine = trimesh.Trimesh(*trimesh.remesh.subdivide(shape.mesh.vertices, shape.mesh.faces))
     found = SimpleNamespace(
         mesh=fine, method="carve", alpha_nm=60.0, label="membrane", to_frame=lambda: None
     )
-    labels = np.full(len(fine.vertices), -1)
-    labels[: len(spines.vertex_spine)] = spines.vertex_spine
+    labels = spines.vertex_spine[cKDTree(shape.mesh.vertices).query(fine.vertices)[1]]
     large = type(spines)(**{**vars(spines), "envelope": fine, "vertex_spine": labels})
     run = SimpleNamespace(
         config=SimpleNamespace(input_path=Path("large.csv"), model_dump=lambda **_: {}),

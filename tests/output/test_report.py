@@ -47,6 +47,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(run, tmp_path):
     assert "default-src 'none'" in text
     assert len(data["rows"]) == len(run.spines)
     assert data["profiles"][0]["s"][0] == 0.0
+    assert {"#h-types", "#h-dist", "#h-continuum"} <= set(page.links)
     for word in ("cell 1.csv", "A note.", "simulate.localize", "ab" * 32):
         assert word in text
 
@@ -84,9 +85,13 @@ def test_no_shaft_is_said_in_plain_words(run, tmp_path):
     ball = trimesh.creation.icosphere(subdivisions=3, radius=300)
     locs = ns.from_arrays(ball.vertices)
     envelope = ns.envelope(locs)
-    text, _, data = _written(type(run)(locs, ns.find_spines(envelope, locs), envelope), tmp_path)
+    text, page, data = _written(type(run)(locs, ns.find_spines(envelope, locs), envelope), tmp_path)
     assert "No shaft with spines was found" in text
     assert data["rows"] == []
+    # What would be empty is neither shown nor linked to
+    assert '<main class="empty">' in text
+    assert {"#h-view", "#h-table"} <= set(page.links)
+    assert not {"#h-types", "#h-dist", "#h-continuum"} & set(page.links)
 
 
 def test_large_surfaces_and_clouds_are_thinned_and_it_is_said(monkeypatch):

@@ -121,12 +121,12 @@ def _number(axes: Axes, spine: Spine, camera: Camera) -> None:
 
 
 def _legend(figure: Figure, spines: Spines) -> None:
-    handles = type_handles(spines)
+    handles = type_handles(spines) if len(spines) else []
     if spines.shaft is not None:
         title = "numbers at rings: neck diameter in nm" if len(spines) else "no spine was found"
     else:
         title = "no shaft with spines was found"
-    figure.legend(handles=handles, loc="lower center", ncol=len(handles), frameon=False,
+    figure.legend(handles=handles, loc="lower center", ncol=max(len(handles), 1), frameon=False,
                   fontsize=12, title=title)  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 // The 3-D view: surface, necks and localizations in WebGL; turn, zoom, move, pick.
-for (const t of kinds) { dot(t, byId("legend")); byId("legend").append(t + " "); }
-dot("shaft", byId("legend")); byId("legend").append("shaft");
+if (data.rows.length) for (const t of kinds) { dot(t, byId("legend")); byId("legend").append(t + " "); }
+dot("shaft", byId("legend")); byId("legend").append(data.rows.length ? "shaft" : "surface");
 const canvas = byId("view");
 const gl = canvas.getContext("webgl", { antialias: true, alpha: false, preserveDrawingBuffer: true });
 window.nanospine = { pick, csv, picked: () => picked };

@@ -93,8 +93,11 @@ def write_content(content: Content, overview: str, path: str | os.PathLike[str])
         "VERSION": html.escape(content["nanospine"]),
     }
     page = _asset("page.html")
-    headings = re.findall(r'<h2 id="(h-[a-z]+)">([^<]+)<', page.replace(
-        "{{STATISTICS}}", parts["STATISTICS"]))  # fmt: skip
+    parts["KIND"] = "" if content["rows"] else "empty"
+    shown = page.replace("{{STATISTICS}}", parts["STATISTICS"])
+    if not content["rows"]:  # what is hidden has no link
+        shown = re.sub(r'<section [^>]*class="of-spines">.*?</section>', "", shown, flags=re.S)
+    headings = re.findall(r'<h2 id="(h-[a-z]+)">([^<]+)<', shown)
     parts["LINKS"] = " ".join(f'<a href="#{name}">{text}</a>' for name, text in headings)
     # In one pass: what a user's file is called cannot be taken for a place to fill
     page = re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], page)
