@@ -285,15 +285,17 @@ def test_a_spine_alone_has_no_holes_where_something_was_cut_off(found):
     whole = found.envelope.volume
     for spine in found.spines:
         tip, base = spine.centreline_nm[-1], spine.centreline_nm[0]
-        towards = (base - tip) / np.linalg.norm(base - tip)
+        across = spine_rotation(spine, found)  # upright; turned to look at it from below
+        rotation = np.stack([across[0], across[2], -across[1]])
         other = next(item for item in found.spines if item.id != spine.id)
-        for limit, low, high in ((1e9, 0.5, 1.0), (base @ towards + 100.0, 0.01, 0.7)):
-            alone = lone_spine(spine, found, scene, towards, limit)
+        camera = Camera(rotation, base, 100.0, 100, 100)
+        for limit, low, high in ((1e9, 0.5, 1.0), (100.0, 0.01, 0.7)):
+            alone = lone_spine(spine, found, scene, camera, limit)
             mesh = trimesh.Trimesh(alone.vertices_nm, alone.faces)  # joins equal corners
             assert mesh.is_watertight
             mesh.fix_normals()
             assert low * whole < mesh.volume < high * whole
-            assert (mesh.vertices @ towards).max() < limit + 1e-6
+            assert ((mesh.vertices - base) @ rotation[2]).max() < limit + 1e-6
             # The neighbour is gone, the spine itself is not
             gone = other.centreline_nm[-1]
             assert np.linalg.norm(mesh.vertices - gone, axis=1).min() > 100

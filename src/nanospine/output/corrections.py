@@ -13,7 +13,7 @@ import pandas as pd
 
 from nanospine.core.colours import TYPE_COLOURS
 from nanospine.core.errors import SchemaError
-from nanospine.core.files import atomic_path
+from nanospine.core.files import atomic_path, read_json
 from nanospine.version import __version__
 
 __all__ = ["ACTIONS", "Correction", "corrected_table", "read_corrections", "write_corrections"]
@@ -123,14 +123,14 @@ def read_corrections(path: str | os.PathLike[str]) -> tuple[Correction, ...]:
     try:
         if source.stat().st_size > _MOST_BYTES:
             raise ValueError("too large")
-        content = json.loads(source.read_text(encoding="utf-8"))
+        content = read_json(source)
         items = content["corrections"] if content.get("nanospine_corrections") == 1 else None
         if not isinstance(items, list):
             raise TypeError("no list of corrections")
         return tuple(_correction(item) for item in items)
     except OSError as error:
         raise SchemaError(f"{source}: cannot be read: {error.strerror or error}.") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise SchemaError(
             f"{source}: corrections were expected, as the napari plugin saves them ({error})."
         ) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import trimesh
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -15,6 +15,7 @@ from nanospine.output.raster import Surface
 from nanospine.output.raster_fill import vertex_normals
 
 if TYPE_CHECKING:
+    from nanospine.output.raster_camera import Camera
     from nanospine.output.render_scene import Stage
     from nanospine.spines.model import Spine, Spines
 
@@ -26,9 +27,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def lone_spine(
-    spine: Spine, spines: Spines, scene: Stage, towards: FloatArray, limit_nm: float
+    spine: Spine, spines: Spines, scene: Stage, camera: Camera, limit_nm: float
 ) -> Surface:
-    """Give the envelope without the other spines and without what stands before a plane.
+    """Give what a camera sees of the envelope, without the other spines and what stands before.
 
     Parameters
     ----------
@@ -37,10 +38,9 @@ def lone_spine(
     spines : Spines
     scene : Stage
         Made of these spines.
-    towards : ndarray, shape (3,)
-        Unit vector to the viewer.
+    camera : Camera
     limit_nm : float
-        Places whose `towards` coordinate is larger are cut off.
+        What is nearer to the viewer than this, seen from the middle of the picture, is cut off.
 
     Returns
     -------
@@ -48,21 +48,40 @@ def lone_spine(
         Without holes where something was cut off: neighbours are closed over like skin, the
         plane like a section.
     """
-    found = spines.envelope
-    mesh = found if isinstance(found, trimesh.Trimesh) else found.mesh
-    vertices, faces = scene.surfaces[0].vertices_nm, np.asarray(mesh.faces, dtype=np.int64)
-    others = (spines.vertex_spine >= 0) & (spines.vertex_spine != spine.id)
-    beyond = vertices @ towards > limit_nm
+    part, used = _in_sight(scene, camera)
+    others = (spines.vertex_spine[used] >= 0) & (spines.vertex_spine[used] != spine.id)
+    towards = camera.rotation[2]
+    nearer = (part.vertices_nm - camera.centre_nm) @ towards - limit_nm
+    beyond = nearer > 0
     # A triangle across the plane stays, its far corners laid into the plane: a straight edge
-    kept = ~others[faces].any(axis=1) & ~beyond[faces].all(axis=1)
-    excess = np.where(beyond, vertices @ towards - limit_nm, 0.0)
-    laid = vertices - excess[:, None] * towards
-    adjacency = np.asarray(mesh.face_adjacency)
-    rim = np.asarray(mesh.face_adjacency_edges)[kept[adjacency[:, 0]] != kept[adjacency[:, 1]]]
-    base = Surface(
-        laid, faces[kept], scene.surfaces[0].colours, scene.surfaces[0].normals, opacity=1.0
-    )
-    return closed_part(base, np.asarray(rim, dtype=np.int64), beyond, towards)
+    kept = ~others[part.faces].any(axis=1) & ~beyond[part.faces].all(axis=1)
+    rim = _edges_between(part.faces, kept)
+    laid = part.vertices_nm - np.where(beyond, nearer, 0.0)[:, None] * towards
+    base = replace(part, vertices_nm=laid, faces=part.faces[kept])
+    return closed_part(base, rim, beyond, towards)
+
+
+def _in_sight(scene: Stage, camera: Camera) -> tuple[Surface, IntArray]:
+    """The triangles of a stage on or near the picture, and the vertices that they use."""
+    whole = scene.surfaces[0]
+    seen = np.abs((whole.vertices_nm - camera.centre_nm) @ camera.rotation[:2].T)
+    half = camera.nm_per_pixel * np.array([camera.width, camera.height]) / 2
+    inside = (seen[:, 0] <= 1.2 * half[0]) & (seen[:, 1] <= 1.2 * half[1])
+    faces = np.concatenate([item.faces[inside[item.faces].any(axis=1)] for item in scene.surfaces])
+    used, packed = np.unique(faces, return_inverse=True)
+    return Surface(
+        whole.vertices_nm[used], packed.reshape(-1, 3), whole.colours[used], whole.normals[used]
+    ), used
+
+
+def _edges_between(faces: IntArray, kept: BoolArray) -> IntArray:
+    """Edges that one triangle that is kept shares with one that is not, shape (n, 2)."""
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    key = edges[:, 0] * (int(faces.max(initial=0)) + 1) + edges[:, 1]
+    order = np.argsort(key, kind="stable")
+    same = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    first, second = order[same], order[same + 1]
+    return edges[first[kept[first // 3] != kept[second // 3]]]
 
 
 def closed_part(base: Surface, rim: IntArray, flat: BoolArray, towards: FloatArray) -> Surface:
@@ -81,10 +100,11 @@ def closed_part(base: Surface, rim: IntArray, flat: BoolArray, towards: FloatArr
 
     Examples
     --------
+    >>> import trimesh
     >>> ball = trimesh.creation.icosphere(radius=100.0)
     >>> v, f = np.array(ball.vertices), np.array(ball.faces)
     >>> kept = (v[f][:, :, 2] < 40).any(axis=1)
-    >>> edges = ball.face_adjacency_edges[kept[ball.face_adjacency].sum(axis=1) == 1]
+    >>> edges = _edges_between(f, kept)
     >>> open_ball = Surface(v, f[kept], np.ones_like(v), np.array(ball.vertex_normals))
     >>> closed = closed_part(open_ball, edges, v[:, 2] > 90, np.array([0.0, 0.0, 1.0]))
     >>> bool(trimesh.Trimesh(closed.vertices_nm, closed.faces).is_watertight)

@@ -148,8 +148,7 @@ def spine_picture(
     side = 1.15 * max(1.15 * wide, high[1] - low[1], 500.0)
     centre = (low + high) / 2 @ rotation
     camera = Camera(rotation, centre, float(side / pixels), pixels, pixels)
-    limit = float(centre @ rotation[2] + (high[2] - low[2]) / 2 + 600.0)
-    near = lone_spine(spine, spines, scene, rotation[2], limit)
+    near = lone_spine(spine, spines, scene, camera, float(high[2] - low[2]) / 2 + 600.0)
     return compose([near], None, camera), camera
 
 
