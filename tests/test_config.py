@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def test_the_example_states_the_true_defaults() -> None:
         (MINIMAL | {"enveloppe": {}}, "enveloppe: not a key here; did you mean 'envelope'?"),
         (with_values("envelope", alpha_nm=-1), "[envelope] alpha_nm: \"auto\" or a positive"),
         (with_values("envelope", alpha_nm=True), "[envelope] alpha_nm: \"auto\" or a positive"),
+        (with_values("envelope", alpha_nm=math.inf), "[envelope] alpha_nm: \"auto\" or a positive"),
+        (with_values("envelope", alpha_nm=10**400), "[envelope] alpha_nm: \"auto\" or a positive"),
+        (with_values("spines", precision_nm=[1, math.nan, 2]), "[spines] precision_nm: one number"),
+        (with_values("spines", base_nm=math.inf), "[spines] base_nm: input should be a finite"),
+        (with_values("spines", seed=-1), "[spines] seed: input should be greater than or equal"),
+        (MINIMAL | {"filter": [{"column": "a", "min": math.nan}]}, "min: a number was expected"),
         (with_values("envelope", label="shell"), "'membrane' or 'filled', found 'shell'"),
         (with_values("spines", precision_nm=[1, 2]), "[spines] precision_nm: one number"),
         (with_values("spines", seed=1.5), "[spines] seed: "),
@@ -88,6 +95,8 @@ def test_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> None:
         (b"[input\n", "not valid TOML"),
         (b"\xff\xfe\x00", "not a text file in UTF-8"),
         (b"", "2 faults"),
+        (b"a = " + b"[" * 3000, "not valid TOML"),
+        (b"a = " + b"9" * 5000, "not valid TOML"),
     ],
 )
 def test_a_broken_file_is_one_clear_error(content: bytes, said: str, tmp_path: Path) -> None:

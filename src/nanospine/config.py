@@ -7,13 +7,22 @@ error that names the ones that are: a misspelt option must never be an option si
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from nanospine.core.errors import ConfigError
 from nanospine.points.steps import Step
@@ -69,22 +78,33 @@ folder = "results"          # made anew, whole or not at all
 """
 
 
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of some hundred digits
+        return False
+
+
 def _auto_or_positive(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value == "auto" or (number and value > 0):
+    if value == "auto" or (_is_finite(value) and value > 0):
         return value if value == "auto" else float(value)
     raise ValueError(f'"auto" or a positive number of nanometres was expected, found {value!r}')
 
 
 def _precision(value: Any) -> Any:
     numbers = value if isinstance(value, list | tuple) else [value]
-    good = all(
-        isinstance(item, int | float) and not isinstance(item, bool) and item >= 0
-        for item in numbers
-    )
+    good = all(_is_finite(item) and item >= 0 for item in numbers)
     if value is None or (good and len(numbers) in (1, 3)):
         return value if value is None else tuple(float(item) for item in numbers)
     raise ValueError(f"one number of nanometres, or three for x, y, z, expected, found {value!r}")
+
+
+def _a_number(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("a number was expected, found nan")
+    return value
 
 
 #: Files that a run writes when asked, besides those that it always writes.
@@ -92,7 +112,7 @@ ExportFormat = Literal["swc", "h5", "xlsx", "obj", "stl", "off", "vtp"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class InputOptions(_Section):
@@ -109,8 +129,9 @@ class FilterOptions(_Section):
     """`[[filter]]`: keep the rows with `min <= column <= max`."""
 
     column: str
-    min: float | None = None
-    max: float | None = None
+    # "min = -inf" says that there is no lower bound; nan would keep nothing and say nothing.
+    min: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_a_number)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=True), AfterValidator(_a_number)] | None = None
 
 
 class StepOptions(BaseModel):
@@ -152,7 +173,7 @@ class SpineOptions(_Section):
     min_length_nm: Annotated[float, Field(gt=0)] = 300.0
     base_nm: Annotated[float, Field(gt=0)] = 80.0
     join_nm: Annotated[float, Field(gt=0)] = 150.0
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     corrections: str | None = None
 
 
@@ -263,7 +284,7 @@ def read_toml(source: Path) -> dict[str, Any]:
         raise ConfigError(f"{source}: cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: is not a text file in UTF-8; expected TOML.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nests without end
         raise ConfigError(
             f"{source}: is not valid TOML: {error}. `nanospine run --example` prints a "
             "configuration to start from."

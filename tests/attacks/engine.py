@@ -11,7 +11,6 @@ name and renamed; a killed run goes on from there.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import json
 import mmap
@@ -159,12 +158,14 @@ def _block(attack: Attack, rows: list[str], counts: Counts, stop: int) -> int:
         said = Path(name) / "faults"
         child = os.fork()
         if child == 0:
-            with contextlib.suppress(BaseException):
+            try:
                 _child(attack, rows, counts.seed, start, stop, shared, Path(name))
-                os._exit(0)
-            with said.open("a") as file:
-                file.write(f"the child failed: {traceback.format_exc()}\n")
-            os._exit(1)
+            except BaseException as error:  # noqa: BLE001 - said, then the child ends
+                line = traceback.extract_tb(error.__traceback__)[-1]
+                with said.open("a") as file:
+                    file.write(f"the attack itself failed: {error!r} {line}\n")
+                os._exit(1)
+            os._exit(0)
         status = _watch(child, shared)
         done = np.frombuffer(shared[8:], np.uint16).reshape(-1, 2)
         ran = int((done[:, 1] > 0).sum())

@@ -129,3 +129,25 @@ def test_an_open_mesh_is_refused(tmp_path: Path) -> None:
     ball.export(tmp_path / "open.ply")
     with pytest.raises(NanospineError, match="closed mesh"):
         read_region(tmp_path / "open.ply")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"features":' * 50_000,
+        '{"type": "Polygon", "coordinates": [[[1' + "0" * 400 + ", 0], [1, 1], [0, 1]]]}",
+        '{"type": "MultiPolygon", "coordinates": 3}',
+        '{"kind": "prism", "polygon": [], "z_low_nm": 0, "z_high_nm": 1}',
+        '{"kind": "polygon", "exterior_nm": [[0, 0], [9, 0], [0, 9]], "further": [3]}',
+        '{"kind": "box", "low_nm": [1' + "0" * 400 + ', 0], "high_nm": [1, 1]}',
+        '{"kind": "mask", "shape": [99999, 99999, 99999], "bits": "eJwDAAAAAAE=", '
+        '"voxel_nm": [1, 1, 1], "origin_nm": [0, 0, 0]}',
+        '{"kind": "mask", "shape": [2, 2], "bits": "////", "voxel_nm": [1, 1], "origin_nm": [0, 0]}',
+    ],
+)
+def test_what_fuzzers_found_is_one_clear_error(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "region.json"
+    file.write_text(content)
+    with pytest.raises(NanospineError, match=r"region\.json: ."):
+        read_region(file)

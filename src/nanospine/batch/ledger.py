@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nanospine.batch.task import Outcome
-from nanospine.core.files import atomic_path
+from nanospine.core.files import atomic_path, read_json
 from nanospine.version import __version__
 
 __all__ = ["LEDGER", "Ledger", "remove_leftovers"]
@@ -40,7 +40,7 @@ class Ledger:
         self.entries: dict[str, dict[str, Any]] = {}
         # A ledger that somebody damaged costs its memories, not the batch.
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            entries = json.loads(self.path.read_text(encoding="utf-8"))["files"].items()
+            entries = read_json(self.path)["files"].items()
             self.entries = {name: dict(entry) for name, entry in entries}
 
     def write(self, outcome: Outcome, *, file: str, key: str) -> None:

@@ -114,5 +114,5 @@ def _holder(raw: bytes) -> str:
     try:
         who = json.loads(raw)
         return f" (process {who['pid']} on {who['host']}, since {who['since']})"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

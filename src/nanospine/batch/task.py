@@ -22,7 +22,7 @@ from typing import Any
 from nanospine.batch.samples import Sample, shown_name
 from nanospine.config import RunConfig
 from nanospine.core.errors import NanospineError, ReadError
-from nanospine.core.files import input_sha256_of, sha256_of
+from nanospine.core.files import input_sha256_of, read_json, sha256_of
 from nanospine.version import __version__
 
 __all__ = ["STAMP", "Outcome", "Task", "input_sum", "is_done", "make_task", "run_task"]
@@ -130,7 +130,7 @@ def input_sum(path: Path) -> str:
 def is_done(task: Task) -> bool:
     """Whether the folder of a task holds its result, for this very key, undamaged."""
     try:
-        stamp = json.loads((task.folder / STAMP).read_text(encoding="utf-8"))
+        stamp = read_json(task.folder / STAMP)
         return bool(
             stamp["key"] == task.key and stamp["tables"][_TABLE] == sha256_of(task.folder / _TABLE)
         )

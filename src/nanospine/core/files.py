@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from nanospine.core.errors import WriteError
 
-__all__ = ["atomic_path", "input_sha256_of", "sha256_of"]
+__all__ = ["atomic_path", "input_sha256_of", "read_json", "sha256_of"]
 
 _BLOCK_BYTES = 1 << 20
 
@@ -54,6 +56,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Give the content of a JSON file from anywhere.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    ValueError
+        When it is not JSON in UTF-8, or is nested more deeply than can be read.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

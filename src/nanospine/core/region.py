@@ -7,6 +7,7 @@ Localizations carry it; when nobody said what it is, the bounding box stands in 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,8 @@ def region_from_dict(data: Mapping[str, Any]) -> Region:
     >>> region_from_dict(Box((0, 0), (3, 2)).to_dict()).size
     6.0
     """
+    if not isinstance(data, Mapping):
+        raise GeometryError(f"region: a description was expected, found {type(data).__name__}.")
     kind = data.get("kind")
     try:
         if kind == "box":
@@ -160,7 +163,10 @@ def region_from_dict(data: Mapping[str, Any]) -> Region:
 
             mesh = trimesh.Trimesh(data["vertices_nm"], data["faces"], process=False)
             return MeshRegion(mesh)
-    except (KeyError, TypeError, ValueError) as error:
+    except (
+        KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, MemoryError,
+        zlib.error, RecursionError,
+    ) as error:  # fmt: skip
         raise GeometryError(f"region: a {kind} cannot be made of this description: {error}.") from (
             error
         )
@@ -169,12 +175,13 @@ def region_from_dict(data: Mapping[str, Any]) -> Region:
 
 def _mask_from_dict(data: Mapping[str, Any]) -> Mask:
     import base64
-    import zlib
 
     shape = tuple(int(n) for n in data["shape"])
     count = int(np.prod(shape))
     unpacker = zlib.decompressobj()
     # Never more bytes than the shape says: a region may come from somebody else's file.
-    raw = unpacker.decompress(base64.b64decode(data["bits"]), (count + 7) // 8)
+    raw = unpacker.decompress(base64.b64decode(data["bits"]), max((count + 7) // 8, 1))
+    if min(shape, default=0) < 0 or count > 8 * len(raw):
+        raise ValueError(f"bits of {len(raw)} bytes for a mask of shape {shape}")
     bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=count)
     return Mask(bits.reshape(shape).astype(bool), data["voxel_nm"], data["origin_nm"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, GeometryError, ReadError
+from nanospine.core.files import read_json
 from nanospine.core.region import Mask, MeshRegion, Polygon, Prism, Region, region_from_dict
 
 __all__ = ["REGION_SUFFIXES", "read_region"]
@@ -93,6 +93,8 @@ def read_region(
             region = _mask(file, voxel_nm, origin_nm)
     except (GeometryError, ConfigError) as error:
         raise type(error)(f"{file}: {error}") from error
+    except RecursionError:
+        raise ReadError(f"{file}: a region was expected; it is nested too deeply.") from None
     if z_range_nm is None:
         return region
     if not isinstance(region, Polygon):
@@ -105,7 +107,7 @@ def read_region(
 
 def _outline(file: Path) -> Region:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (ValueError, OSError) as error:
         raise ReadError(f"{file}: GeoJSON was expected; it cannot be read: {error}.") from error
     if isinstance(content, dict) and "kind" in content:
@@ -124,7 +126,7 @@ def _outline(file: Path) -> Region:
 def _polygon(rings: Any, file: Path) -> Polygon:
     try:
         rings = [np.asarray(ring, dtype=np.float64)[:, :2] for ring in rings]
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise ReadError(f"{file}: the rings of the polygon are not lists of x, y.") from error
     if not rings:
         raise ReadError(f"{file}: the polygon has no outline.")
@@ -141,7 +143,8 @@ def _polygons(content: Any) -> list[Any]:
     if kind == "Polygon":
         return [content.get("coordinates", [])]
     if kind == "MultiPolygon":
-        return list(content.get("coordinates", []))
+        held = content.get("coordinates")
+        return held if isinstance(held, list) else []
     found = []
     for name in ("features", "geometries", "geometry"):
         found += _polygons(content.get(name))

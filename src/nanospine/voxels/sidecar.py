@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError, ReadError
-from nanospine.core.files import atomic_path
+from nanospine.core.files import atomic_path, read_json
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 
 __all__ = ["Sidecar", "array_sha256", "read_sidecar", "sidecar_path", "write_sidecar"]
@@ -132,7 +132,7 @@ def read_sidecar(path: str | Path) -> Sidecar:
     """
     place = Path(path)
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = read_json(place)
         nz, ny, nx = (int(n) for n in content["shape"])
         voxel = np.asarray(content["voxel_nm"], dtype=np.float64)
         origin = np.asarray(content["origin_nm"], dtype=np.float64)
@@ -140,7 +140,9 @@ def read_sidecar(path: str | Path) -> Sidecar:
         digest = str(content.get("sha256", ""))
     except FileNotFoundError as error:
         raise ReadError(f"{place}: the sidecar is missing.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+    ) as error:  # fmt: skip
         raise ReadError(f"{place}: is no sidecar of a volume: {error}.") from error
     good = voxel.shape == origin.shape == (3,) and min(nz, ny, nx) > 0
     if not good or not (
