@@ -101,12 +101,23 @@ function startView() {
     if (byId("show-rings").checked && ringLines.length) { use(dots, 60 / size); attribute(dots, "xyz", B.rings, 3); attribute(dots, "colour", B.black, 3); gl.uniform1f(uniform(dots, "dot"), 1); gl.drawArrays(gl.LINES, 0, ringLines.length / 3); }
     scaleBar();
   };
+  // One pixel beside the canvas, so that picking draws nothing that is seen; a texture has 8 bits
+  const spot = gl.createFramebuffer(), hue = gl.createTexture(), deep = gl.createRenderbuffer();
+  gl.bindTexture(gl.TEXTURE_2D, hue);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
+  gl.bindRenderbuffer(gl.RENDERBUFFER, deep); gl.renderbufferStorage(gl.RENDERBUFFER, gl.DEPTH_COMPONENT16, 1, 1);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, spot);
+  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, hue, 0);
+  gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.RENDERBUFFER, deep);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   function spineAt(x, y) {
-    gl.disable(gl.BLEND); gl.clearColor(0, 0, 0, 1); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    scene(ids); faces(0, mesh.faces.length);
     const px = new Uint8Array(4), ratio = canvas.width / canvas.clientWidth;
-    gl.readPixels(Math.round(x * ratio), canvas.height - 1 - Math.round(y * ratio), 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, px);
-    draw();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, spot);
+    gl.viewport(-Math.round(x * ratio), Math.round(y * ratio) - canvas.height + 1, canvas.width, canvas.height);
+    gl.disable(gl.BLEND); gl.enable(gl.DEPTH_TEST); gl.clearColor(0, 0, 0, 1); gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    scene(ids); faces(0, mesh.faces.length);
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, px);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     return px[0] + 256 * px[1] - 2;
   }
   // Where a place in nm is on the canvas, in CSS pixels
