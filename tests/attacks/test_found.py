@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nanospine.cli.simulate import load_mesh_nm
 from nanospine.core.errors import ReadError, SchemaError
+from nanospine.core.region_files import read_region
 from nanospine.output.corrections import read_corrections
 from nanospine.voxels.sidecar import read_sidecar
 
@@ -43,3 +46,44 @@ def test_corrections(content: str, tmp_path: Path) -> None:
     file.write_text(content)
     with pytest.raises(SchemaError, match="corrections were expected"):
         read_corrections(file)
+
+
+PLY = """ply
+format ascii 1.0
+element vertex 3
+property float x
+property float y
+property float z
+element face 1
+property list uchar int vertex_indices
+end_header
+0 0 0
+1 0 %s
+0 1 0
+3 0 1 %s
+"""
+OBJ = "v 0 0 0 1\nv 1 0 0 1\nv 0 1 0 1\nf 1 2 3\nmtllib /etc/passwd\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.ply", PLY % (0, 3), "names vertex 3 of 3"),
+        ("a.ply", PLY % (0, -1), "names vertex -1 of 3"),
+        ("a.ply", PLY % (0, 2**31 - 1), "names vertex 2147483647 of 3"),
+        ("a.ply", PLY % ("nan", 2), "not finite"),
+        ("a.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 9\n", "names vertex 9 of 3|cannot be"),
+    ],
+)
+@pytest.mark.parametrize("read", [lambda path: load_mesh_nm(path, "nm"), read_region])
+def test_mesh(read: Callable[[Path], object], name: str, content: str, said: str,
+              tmp_path: Path) -> None:  # fmt: skip
+    file = tmp_path / name
+    file.write_text(content)
+    with pytest.raises(ReadError, match=said):
+        read(file)
+
+
+def test_mesh_names_no_other_files(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text(OBJ.replace(" 1\nv", "\nv").replace(" 1\nf", "\nf"))
+    assert len(load_mesh_nm(tmp_path / "a.obj", "nm").faces) == 1

@@ -143,7 +143,8 @@ def test_an_open_mesh_is_refused(tmp_path: Path) -> None:
         '{"kind": "box", "low_nm": [1' + "0" * 400 + ', 0], "high_nm": [1, 1]}',
         '{"kind": "mask", "shape": [99999, 99999, 99999], "bits": "eJwDAAAAAAE=", '
         '"voxel_nm": [1, 1, 1], "origin_nm": [0, 0, 0]}',
-        '{"kind": "mask", "shape": [2, 2], "bits": "////", "voxel_nm": [1, 1], "origin_nm": [0, 0]}',
+        '{"kind": "mask", "shape": [2, 2], "bits": "////", '
+        '"voxel_nm": [1, 1], "origin_nm": [0, 0]}',
     ],
 )
 def test_what_fuzzers_found_is_one_clear_error(content: str, tmp_path: Path) -> None:

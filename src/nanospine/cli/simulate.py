@@ -11,7 +11,7 @@ import typer
 
 from nanospine.cli.console import say
 from nanospine.cli.options import Label, LabelOption
-from nanospine.core.errors import GeometryError, ReadError
+from nanospine.core.errors import ReadError
 
 if TYPE_CHECKING:
     import trimesh
@@ -213,26 +213,15 @@ def load_mesh_nm(path: Path, unit: str) -> trimesh.Trimesh:
     Raises
     ------
     ReadError
-        When the file is missing, of another kind, or broken.
-    GeometryError
-        When it has no faces or vertices that are not finite.
+        When the file is missing, of another kind, broken or without triangles.
     """
-    import trimesh
+    from nanospine.core.mesh_files import load_triangles
 
     if not path.is_file():
         raise ReadError(f"{path}: there is no such file.")
     if path.suffix.lower() not in _MESH_SUFFIXES:
         known = ", ".join(_MESH_SUFFIXES)
         raise ReadError(f"{path.name}: a mesh with one of the suffixes {known} was expected.")
-    try:
-        # Not merging vertices: it breaks meshes whose sheets touch.
-        mesh = trimesh.load_mesh(path, process=False)
-    except Exception as error:  # five parsers meet bytes that nobody foresaw
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ReadError(f"{path.name}: cannot be read as a mesh ({reason}).") from error
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
-        raise GeometryError(f"{path.name}: holds no triangles.")
-    if not np.isfinite(mesh.vertices).all():
-        raise GeometryError(f"{path.name}: some vertices are not finite numbers.")
+    mesh = load_triangles(path)
     mesh.apply_scale(_NM_PER[unit])
     return mesh

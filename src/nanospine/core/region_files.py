@@ -152,16 +152,10 @@ def _polygons(content: Any) -> list[Any]:
 
 
 def _mesh(file: Path) -> Any:
-    import trimesh
+    from nanospine.core.mesh_files import load_triangles
 
-    try:
-        mesh = trimesh.load_mesh(str(file))
-    # Whatever a mesh library meets in a broken file, the reader of the message needs the file.
-    except Exception as error:
-        raise ReadError(f"{file}: a mesh was expected; it cannot be read: {error}.") from error
-    if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
-        raise ReadError(f"{file}: a mesh with triangles was expected, found none.")
-    mesh.merge_vertices()
+    mesh = load_triangles(file)
+    mesh.process()
     return mesh
 
 

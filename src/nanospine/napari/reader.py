@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nanospine.core.errors import NanospineError
 from nanospine.napari.layers import LayerData, localization_layer, mesh_layer
-
-if TYPE_CHECKING:
-    import trimesh
 
 __all__ = ["get_reader", "read_file", "read_run"]
 
@@ -47,7 +43,7 @@ def read_file(path: Path) -> list[LayerData]:
 
 def read_run(folder: Path) -> list[LayerData]:
     """Read the localizations and the coloured surface of a run."""
-    import trimesh
+    from nanospine.core.mesh_files import load_triangles
 
     layers = []
     table = folder / "localizations.parquet"
@@ -55,7 +51,7 @@ def read_run(folder: Path) -> list[LayerData]:
         layers += read_file(table)
     surface = folder / "spines.ply"
     if surface.is_file():
-        mesh: trimesh.Trimesh = trimesh.load_mesh(surface, process=False)
+        mesh = load_triangles(surface)
         colours = np.asarray(mesh.visual.vertex_colors)[:, :3] / 255.0
         layers.append(mesh_layer(mesh, f"{folder.name}: spines", colours))
     return layers
