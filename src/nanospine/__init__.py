@@ -159,6 +159,7 @@ if TYPE_CHECKING:
     from nanospine.voxels.deep_folders import read_case as read_case
     from nanospine.voxels.deep_folders import write_case as write_case
     from nanospine.voxels.deep_keras import DeepD3Model as DeepD3Model
+    from nanospine.voxels.deep_open import open_model as open_model
     from nanospine.voxels.grid import LabelGrid as LabelGrid
     from nanospine.voxels.grid import VoxelGrid as VoxelGrid
     from nanospine.voxels.panoptic import convert_labels as convert_labels
@@ -317,6 +318,7 @@ _WHERE = {
     "read_case": "nanospine.voxels.deep_folders",
     "write_case": "nanospine.voxels.deep_folders",
     "DeepD3Model": "nanospine.voxels.deep_keras",
+    "open_model": "nanospine.voxels.deep_open",
     "LabelGrid": "nanospine.voxels.grid",
     "VoxelGrid": "nanospine.voxels.grid",
     "labels_to_meshes": "nanospine.voxels.transfer",

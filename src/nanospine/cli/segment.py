@@ -29,6 +29,20 @@ def segment(
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="Of the method; lengths in nm."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="Trained model, in place of a method: .onnx, .pt2, DeepD3's .h5, a package of "
+            "bioimage.io, a folder of nnU-Net v2.",
+        ),
+    ] = None,
+    model_spec: Annotated[
+        Path | None,
+        typer.Option(
+            "--model-spec", help="JSON of what an .onnx or .pt2 expects; else NAME.json beside it."
+        ),
+    ] = None,
     voxel_nm: Annotated[
         str | None,
         typer.Option("--voxel-nm", metavar="NM|Z,Y,X", help="For volumes that do not say it."),
@@ -55,7 +69,11 @@ def segment(
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", metavar="LABEL=ROLE", help="Of --labels: shaft, spine, dendrite."),
+        typer.Option(
+            "--role",
+            metavar="LABEL=ROLE",
+            help="Of --labels, or of the classes of an nnU-Net: shaft, spine, dendrite.",
+        ),
     ] = None,
     spines: Annotated[
         Path | None,
@@ -68,7 +86,7 @@ def segment(
     import numpy as np
 
     from nanospine.cli.options import one_or_three
-    from nanospine.cli.segment_back import label_points, outside_labels, write_spines
+    from nanospine.cli.segment_back import label_points, outside_labels, roles_of, write_spines
     from nanospine.voxels.segment import segment as run
     from nanospine.voxels.volume_files import read_volume, write_volume
 
@@ -78,10 +96,19 @@ def segment(
     given: dict[str, Any] = {}
     if voxel_nm is not None:
         given["voxel_nm"] = np.broadcast_to(one_or_three(voxel_nm), 3)
+    if model is not None and labels_file is not None:
+        raise typer.BadParameter("give --model or --labels, one of the two")
+    if model_spec is not None and model is None:
+        raise typer.BadParameter("--model-spec goes with --model")
     if labels_file is not None:
         labels = outside_labels(labels_file, volume, role or [])
+    elif model is not None:
+        from nanospine.voxels.deep_open import open_model
+
+        opened = open_model(model, spec=model_spec, classes=roles_of(role or []) or None)
+        labels = run(read_volume(volume, **given), opened, **options)
     elif role:
-        raise typer.BadParameter("--role goes with --labels")
+        raise typer.BadParameter("--role goes with --labels or --model")
     else:
         labels = run(read_volume(volume, **given), method, **options)
     place = write_volume(labels, out)

@@ -9,7 +9,7 @@ import typer
 
 from nanospine.cli.console import say
 
-__all__ = ["label_points", "outside_labels", "write_spines"]
+__all__ = ["label_points", "outside_labels", "roles_of", "write_spines"]
 
 
 def outside_labels(path: Path, volume: Path, role: list[str]) -> Any:
@@ -21,7 +21,7 @@ def outside_labels(path: Path, volume: Path, role: list[str]) -> Any:
 
     beside = sidecar_path(volume)
     options = {"sidecar": beside} if beside.exists() else {}
-    found = read_labels(path, roles=_roles(role) or None, **options)
+    found = read_labels(path, roles=roles_of(role) or None, **options)
     return label_grid(found.grid, Segmentation(found.labels.astype("int32"), found.roles))
 
 
@@ -57,12 +57,12 @@ def write_spines(labels: Any, locs: Any, folder: Path, label: str) -> Any:
     return spines
 
 
-def _roles(pairs: list[str]) -> dict[int, str]:
+def roles_of(pairs: list[str]) -> dict[int, str]:
     """Read LABEL=ROLE.
 
     Examples
     --------
-    >>> _roles(["1=shaft", "2=spine"])
+    >>> roles_of(["1=shaft", "2=spine"])
     {1: 'shaft', 2: 'spine'}
     """
     found = {}

@@ -56,6 +56,9 @@ class ModelSpec:
         Above it a probability counts.
     classes : dict, optional
         For labels: from number to role; see `from_classes`.
+    activation : str
+        none, sigmoid or softmax (over the outputs): what makes probabilities of the values that
+        the model gives. Many networks give logits.
     """
 
     outputs: tuple[str, ...] = ("dendrite", "spine")
@@ -74,6 +77,7 @@ class ModelSpec:
     kind: str = "probabilities"
     threshold: float = 0.5
     classes: dict[int, str] | None = None
+    activation: str = "none"
 
     def __post_init__(self) -> None:
         if self.dims not in (2, 3):
@@ -86,6 +90,11 @@ class ModelSpec:
         if self.kind not in ("probabilities", "labels"):
             raise ConfigError(
                 f"ModelSpec: kind of probabilities or labels was expected, found {self.kind!r}."
+            )
+        if self.activation not in ("none", "sigmoid", "softmax"):
+            raise ConfigError(
+                "ModelSpec: activation of none, sigmoid or softmax was expected, found "
+                f"{self.activation!r}."
             )
         if not set(self.planes_along) <= {"z", "y", "x"} or not self.planes_along:
             raise ConfigError("ModelSpec: planes_along takes z, y and x.")

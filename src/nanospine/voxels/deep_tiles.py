@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from nanospine.core.errors import GeometryError
 from nanospine.voxels.deep_spec import DeepModel
@@ -69,7 +70,13 @@ def _run_one(
         )
     if not np.isfinite(out).all():
         raise GeometryError("predict: the model gave values that are not finite numbers.")
-    return out
+    return _activated(out, model.spec.activation)
+
+
+def _activated(out: Float32Array, activation: str) -> Float32Array:
+    if activation == "sigmoid":
+        return np.asarray(special.expit(out), dtype=np.float32)
+    return np.asarray(special.softmax(out, axis=1)) if activation == "softmax" else out
 
 
 def _up(n: int, divisor: int) -> int:

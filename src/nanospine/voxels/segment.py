@@ -6,12 +6,13 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from nanospine.core.errors import ConfigError, GeometryError
+from nanospine.voxels.deep_spec import DeepModel, ModelSpec
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.segmenters.common import Segmentation
 
@@ -74,7 +75,7 @@ _ADDED: dict[str, tuple[SegmenterInfo, Callable[..., Segmentation]]] = {}
 
 
 def segment(
-    grid: VoxelGrid, method: str | Callable[..., Any] = "otsu", **options: Any
+    grid: VoxelGrid, method: str | Callable[..., Any] | DeepModel = "otsu", **options: Any
 ) -> LabelGrid:
     """Segment voxels.
 
@@ -84,8 +85,9 @@ def segment(
         Intensities, counts, or a boolean mask (which methods that divide a mask into shaft and
         spines take as it is; intensities they binarize first, by the option `binarize`).
     method : str or callable
-        A name from :func:`segmenters`, or any callable that takes the grid and the options and
-        gives a `Segmentation`, a `LabelGrid` or an array of labels.
+        A name from :func:`segmenters`, a deep model (:func:`nanospine.open_model` and the adapters;
+        the options are those of `deep_segment`), or any callable that takes the grid and the
+        options and gives a `Segmentation`, a `LabelGrid` or an array of labels.
     **options
         Of the method; ``segmenters()`` lists them. Lengths are in nm.
 
@@ -112,8 +114,13 @@ def segment(
     >>> int((labels.labels == 1).sum())
     1000
     """
+    if isinstance(getattr(method, "spec", None), ModelSpec):
+        from nanospine.voxels.deep import deep_segment
+
+        return deep_segment(cast("DeepModel", method), grid, **options)
     if callable(method):
-        result = _coerced(method(grid, **options), grid)
+        run = cast("Callable[..., Any]", method)
+        result = _coerced(run(grid, **options), grid)
     else:
         result = run_segmenter(grid, method, options)
     return label_grid(grid, result)
