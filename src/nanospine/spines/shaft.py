@@ -253,19 +253,32 @@ def frames(points_nm: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _measured_axis(path_nm: FloatArray, solid: Solid) -> ShaftAxis | None:
     """Smooth and centre the axis, extend it to the ends of the body, measure the radius."""
     typical = float(np.median(solid.depth_at_nm(path_nm)))
-    points = _trimmed(smooth_path(path_nm, _STEP_NM, max(250.0, typical)), 1.5 * typical)
+    # Trimmed before it is smoothed, which would carry the way into the corner far inward.
+    points = _trimmed(smooth_path(path_nm, _STEP_NM, 0.0), 1.5 * typical)
+    points = smooth_path(points, _STEP_NM, max(250.0, typical))
+    points = _centred(points, solid, typical)
+    # Centred up to one radius from the ends only: a cross-section that leaves through the end is
+    # short on one side, and moving away from that would tilt it further.
+    points = _centred(_extended(points, solid, typical, typical), solid, typical)
+    if len(points) < 4:
+        return None
     points = _extended(points, solid, typical)
+    tangent, normal, binormal = frames(points)
+    radius = _shaft_radius(_ray_lengths(points, normal, binormal, solid, typical))
+    return ShaftAxis(points, tangent, normal, binormal, radius)
+
+
+def _centred(points: FloatArray, solid: Solid, typical: float) -> FloatArray:
+    """Move a path to the middle of the shaft's cross-sections."""
     for _ in range(2):
-        tangent, normal, binormal = frames(points)
+        if len(points) < 4:
+            break
+        _, normal, binormal = frames(points)
         radius = _shaft_radius(_ray_lengths(points, normal, binormal, solid, typical))
         points = smooth_path(
             points + _centre_shift(radius, normal, binormal), _STEP_NM, max(250.0, typical)
         )
-        if len(points) < 4:
-            return None
-    tangent, normal, binormal = frames(points)
-    radius = _shaft_radius(_ray_lengths(points, normal, binormal, solid, typical))
-    return ShaftAxis(points, tangent, normal, binormal, radius)
+    return points
 
 
 def _trimmed(points: FloatArray, cut_nm: float) -> FloatArray:
@@ -274,8 +287,10 @@ def _trimmed(points: FloatArray, cut_nm: float) -> FloatArray:
     return points[cut : len(points) - cut] if cut > 0 else points
 
 
-def _extended(points: FloatArray, solid: Solid, typical: float) -> FloatArray:
-    """Continue both ends straight until the surface of the body, at most four typical depths."""
+def _extended(
+    points: FloatArray, solid: Solid, typical: float, spare_nm: float = 0.0
+) -> FloatArray:
+    """Continue both ends straight until `spare_nm` before the surface, at most four depths."""
     steps = np.arange(_STEP_NM, 4 * typical, _STEP_NM)
     lookback = min(len(points) - 1, max(4, int(2 * typical / _STEP_NM)))
     ends = []
@@ -283,7 +298,8 @@ def _extended(points: FloatArray, solid: Solid, typical: float) -> FloatArray:
         direction = (tip - inner) / max(np.linalg.norm(tip - inner), 1e-12)
         line = tip + steps[:, None] * direction
         inside = solid.depth_at_nm(line) > 0
-        ends.append(line[: int(inside.argmin()) if not inside.all() else len(line)])
+        count = int(inside.argmin()) if not inside.all() else len(line)
+        ends.append(line[: max(count - round(spare_nm / _STEP_NM), 0)])
     return np.concatenate([ends[0][::-1], points, ends[1]])
 
 
