@@ -34,6 +34,7 @@ MEMORY_BYTES = 2 << 30
 CPU_SECONDS = 20
 WALL_SECONDS = 300  # a wait that is not work; far more than the CPU limit on a busy machine
 BLOCK = 4000
+SLOW = "(too slow)"
 RESULT, REFUSED, OTHER = "result", "refused", "other"
 OUTCOMES = (RESULT, REFUSED, OTHER)
 
@@ -131,7 +132,7 @@ def run(
         counts = Counts(**json.loads(state.read_text()))
         if (counts.title, counts.seed) != (attack.title, seed):
             raise SystemExit(f"{state}: belongs to {counts.title}, seed {counts.seed}")
-    rows = attack.prepare()
+    rows = [*attack.prepare(), SLOW]
     gc.collect()
     gc.freeze()  # children need not look through what is here already
     with warnings.catch_warnings():
@@ -215,7 +216,7 @@ def _child(
         try:
             row, outcome, fault = attack.attack(number, seed, place)
         except TooSlow:
-            row, outcome, fault = rows[-1], OTHER, f"more than {CPU_SECONDS} s of CPU"
+            row, outcome, fault = SLOW, OTHER, f"more than {CPU_SECONDS} s of CPU"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         if number % 50 == 0:

@@ -38,7 +38,7 @@ def test_mutated_files_give_localizations_or_a_read_error(tmp_path: Path) -> Non
     assert again["next"] == sum(sum(row) for row in again["rows"].values()) == n + 20
 
 
-@pytest.mark.parametrize("name", ["settings.py", "meshes.py"])
+@pytest.mark.parametrize("name", ["settings.py", "meshes.py", "volumes.py"])
 def test_other_files_give_what_they_are_for_or_a_clear_error(name: str, tmp_path: Path) -> None:
     done = attack(name, tmp_path / "counts.json", 300)
     assert done.returncode == 0, done.stdout + done.stderr

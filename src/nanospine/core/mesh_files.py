@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +39,7 @@ def load_triangles(path: Path) -> trimesh.Trimesh:
     """
     import trimesh
 
-    log = logging.getLogger("trimesh")
+    log = trimesh.util.log
     options = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
     was = log.disabled
     try:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nanospine.core.errors import ConfigError, GeometryError, ReadError
 from nanospine.core.files import read_json
 from nanospine.core.region import Mask, MeshRegion, Polygon, Prism, Region, region_from_dict
+from nanospine.core.tiff_pages import check_tiff_pages
 
 __all__ = ["REGION_SUFFIXES", "read_region"]
 
@@ -187,12 +188,15 @@ def _array(file: Path) -> tuple[npt.NDArray[Any], Any, Any]:
             # Not skimage.io: it takes an axis of 3 or 4 planes for colours and moves it.
             import tifffile
 
+            check_tiff_pages(file)
             return np.asarray(tifffile.imread(file)), None, None
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded, None, None
         with loaded:
             held = {name: np.asarray(loaded[name]) for name in loaded.files}
+    except ReadError:
+        raise
     except Exception as error:
         raise ReadError(f"{file}: a mask was expected; it cannot be read: {error}.") from error
     voxel, origin = held.pop("voxel_nm", None), held.pop("origin_nm", None)

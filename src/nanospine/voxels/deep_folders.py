@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import GeometryError, ReadError, WriteError
+from nanospine.core.errors import GeometryError, NanospineError, ReadError, WriteError
 from nanospine.core.files import atomic_path
+from nanospine.core.tiff_pages import check_tiff_pages
 from nanospine.voxels.deep_adapters import need
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.panoptic import convert_labels, from_classes
@@ -64,6 +65,7 @@ def write_case(grid: VoxelGrid, folder: str | Path, case: str = "dendrite") -> P
             temporary,
             data,
             imagej=True,
+            photometric="minisblack",
             resolution=(1.0 / um[2], 1.0 / um[1]),
             metadata={"axes": "ZYX", "spacing": um[0], "unit": "um"},
         )
@@ -212,11 +214,14 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _read(path: Path) -> npt.NDArray[Any]:
     try:
+        check_tiff_pages(path)
         if path.suffix == ".npy":
             data = np.load(path, allow_pickle=False)
         else:
             data = need("tifffile", "volumes", "read_case").imread(path)
-    except (OSError, ValueError) as error:
+    except NanospineError:
+        raise
+    except Exception as error:  # what a damaged file makes of two libraries
         raise ReadError(f"{path.name}: cannot be read ({str(error)[:120]}).") from error
     # One plane is written without its axis by some tools.
     return np.asarray(data)[None] if np.ndim(data) == 2 else np.asarray(data)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError, WriteError
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_ims", "write_ims"]
 
@@ -72,6 +72,7 @@ def read_ims(path: Path, channel: int | None = None) -> RawVolume:
             group = time[f"Channel {channel or 0}"]
             # Blocks are padded: what is the image is said beside it.
             size = [int(_text(group.attrs.get(f"ImageSize{n}", image[n]))) for n in "ZYX"]
+            check_declared(group["Data"].shape, group["Data"].dtype.itemsize, path)
             data = np.asarray(group["Data"][: size[0], : size[1], : size[2]])
             low, high = (
                 np.array([float(_text(image[f"{end}{axis}"])) for axis in (2, 1, 0)])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, ReadError, WriteError
 from nanospine.voxels.grid import VoxelGrid
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_nifti", "write_nifti"]
 
@@ -54,6 +54,7 @@ def read_nifti(path: Path) -> RawVolume:
     try:
         image = nibabel.load(path)
         # Voxels as stored where the file has no scaling: labels stay whole numbers.
+        check_declared(image.shape, image.get_data_dtype().itemsize, path)
         data = np.asarray(image.dataobj)
         unit = image.header.get_xyzt_units()[0]
         affine = np.asarray(image.affine, dtype=np.float64)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_nrrd", "write_nrrd"]
 
@@ -92,8 +94,11 @@ def read_nrrd(path: Path) -> RawVolume:
     """Read NRRD with the data in the same file; lengths without a unit are µm, as written here."""
     try:
         content = path.read_bytes()
-        head, _, body = content.replace(b"\r\n", b"\n", 64).partition(b"\n\n")
-        lines = head.decode("utf-8").split("\n")
+        # Lines may end as on Windows; what follows the empty line is data and stays as it is.
+        ends = [at for mark in (b"\n\n", b"\r\n\r\n") if (at := content.find(mark)) >= 0]
+        cut = min(ends, default=len(content))
+        body = content[cut + (2 if content[cut : cut + 2] == b"\n\n" else 4) :]
+        lines = content[:cut].decode("utf-8").replace("\r\n", "\n").split("\n")
         if not lines[0].startswith("NRRD000"):
             raise ReadError(f"{path}: does not begin with NRRD.")
         fields, keys = _fields(lines[1:])
@@ -127,8 +132,15 @@ def _array(fields: dict[str, str], body: bytes, path: Path) -> npt.NDArray[Any]:
     sizes = [int(size) for size in fields["sizes"].split()]
     if len(sizes) != 3:
         raise ReadError(f"{path}: three axes were expected, found sizes {sizes}.")
-    raw = gzip.decompress(body) if fields["encoding"] != "raw" else body
-    data = np.frombuffer(raw, kind.newbyteorder(">" if big else "<"), count=int(np.prod(sizes)))
+    check_declared(sizes, kind.itemsize, path)
+    n_bytes = math.prod(sizes) * kind.itemsize
+    raw = body
+    if fields["encoding"] != "raw":
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+            raw = packed.read(n_bytes + 1)  # to the end: there its sum is checked
+        if len(raw) != n_bytes:
+            raise ValueError(f"{n_bytes} bytes were expected, found {len(raw)} or more")
+    data = np.frombuffer(raw, kind.newbyteorder(">" if big else "<"), count=math.prod(sizes))
     return data.reshape(sizes[::-1]).astype(kind)
 
 

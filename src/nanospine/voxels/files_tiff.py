@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, ReadError, WriteError
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.core.tiff_pages import check_tiff_pages
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["need_tifffile", "read_tiff", "write_imagej", "write_ome_tiff"]
 
@@ -44,6 +45,7 @@ def write_imagej(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
         path,
         data,
         imagej=True,
+        photometric="minisblack",  # three or four columns are no colours
         resolution=(1.0 / um[2], 1.0 / um[1]),
         metadata={
             "axes": "ZYX",
@@ -73,7 +75,9 @@ def write_ome_tiff(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
         place = at[axis] + (um[axis] * np.arange(planes) if name == "Z" else np.zeros(planes))
         metadata["Plane"][f"Position{name}"] = place.tolist()
         metadata["Plane"][f"Position{name}Unit"] = ["µm"] * planes
-    need_tifffile("OME-TIFF").imwrite(path, data, ome=True, metadata=metadata)
+    need_tifffile("OME-TIFF").imwrite(
+        path, data, ome=True, photometric="minisblack", metadata=metadata
+    )
     return data
 
 
@@ -81,8 +85,10 @@ def read_tiff(path: Path, channel: int | None = None) -> RawVolume:
     """Read a stack of any TIFF; geometry from ImageJ's or OME's metadata, if it has them."""
     tifffile = need_tifffile("TIFF")
     try:
+        check_tiff_pages(path)
         with tifffile.TiffFile(path) as tif:
             series = tif.series[0]
+            check_declared(series.shape, series.dtype.itemsize, path)
             data = _as_zyx(series.asarray(), series.axes, channel, path)
             geometry = _ome(tif) if tif.is_ome else _imagej(tif) if tif.is_imagej else None
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:

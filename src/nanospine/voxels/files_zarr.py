@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, ReadError
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_ome_zarr", "write_ome_zarr"]
 
@@ -98,7 +98,9 @@ def read_ome_zarr(path: Path, channel: int | None = None) -> RawVolume:
         attributes = dict(group.attrs)
         multiscale = attributes.get("ome", attributes)["multiscales"][0]
         level = multiscale["datasets"][0]
-        data = np.asarray(group[level["path"]][...])
+        array = group[level["path"]]
+        check_declared(array.shape, array.dtype.itemsize, path)
+        data = np.asarray(array[...])
         names = [axis["name"] for axis in multiscale["axes"]]
         units = [axis.get("unit", "") for axis in multiscale["axes"]]
         scale, shift = np.ones(len(names)), np.zeros(len(names))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, GeometryError, ReadError, WriteError
+from nanospine.core.errors import ConfigError, GeometryError, NanospineError, ReadError, WriteError
 from nanospine.core.files import atomic_path
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
-from nanospine.voxels.raw_volume import RawVolume
+from nanospine.voxels.raw_volume import RawVolume, check_declared
 from nanospine.voxels.sidecar import array_sha256, read_sidecar, sidecar_path, write_sidecar
 
 __all__ = ["VOLUME_FORMATS", "read_labels", "read_volume", "write_volume"]
@@ -297,6 +301,43 @@ def _write_folder(place: Path, volume: RawVolume, version: str) -> npt.NDArray[A
 
 
 def _read_raw(kind: str, path: Path, channel: int | None) -> RawVolume:
+    """Read a file by its format; six libraries meet bytes that nobody foresaw."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"), _quiet():
+            warnings.simplefilter("ignore")
+            raw = _read_kind(kind, path, channel)
+    except NanospineError:
+        raise
+    except MemoryError as error:
+        raise ReadError(f"{path}: declares more voxels than memory holds.") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ReadError(
+            f"{path}: cannot be read as {kind}: {reason}; it is damaged or of another format."
+        ) from error
+    if raw.data.dtype.kind not in "buif":
+        raise ReadError(f"{path}: numbers were expected as voxels, found {raw.data.dtype}.")
+    for name, value in (("voxel size", raw.voxel_nm), ("origin", raw.origin_nm)):
+        if value is not None and (value.shape != (3,) or not np.isfinite(value).all()):
+            raise ReadError(f"{path}: its {name} of three numbers was expected, found {value}.")
+    return raw
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what libraries log of a damaged file to themselves: one error says what is wrong."""
+    logs = [logging.getLogger(name) for name in ("tifffile", "nibabel.global")]
+    was = [log.disabled for log in logs]
+    try:
+        for log in logs:
+            log.disabled = True
+        yield
+    finally:
+        for log, value in zip(logs, was, strict=True):
+            log.disabled = value
+
+
+def _read_kind(kind: str, path: Path, channel: int | None) -> RawVolume:
     from nanospine.voxels import files_ims, files_nifti, files_nrrd, files_tiff, files_zarr
 
     if kind in ("imagej", "ome-tiff", "nnunet"):
@@ -320,8 +361,12 @@ def _read_npz(path: Path) -> RawVolume:
             names = set(held.files)
             if "data" not in names:
                 raise ReadError(f"{path}: an array 'data' was expected, found {sorted(names)}.")
+            check_declared([held.zip.getinfo("data.npy").file_size], 1, path)
             data = held["data"]
-            place = [held[name] if name in names else None for name in ("voxel_nm", "origin_nm")]
+            place = [
+                np.asarray(held[name], dtype=np.float64) if name in names else None
+                for name in ("voxel_nm", "origin_nm")
+            ]
             labels = held["label"].tolist() if "label" in names else []
             roles = held["role"].tolist() if "role" in names else []
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
