@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import webbrowser
 from types import SimpleNamespace
@@ -94,11 +95,47 @@ def test_what_cannot_be_drawn(table, tmp_path, words, code, message):
     assert not (tmp_path / "a.png").exists()
 
 
-def test_a_run_is_opened_in_the_browser(run_folder, monkeypatch):
-    opened = []
-    monkeypatch.setattr(webbrowser, "open", lambda address: bool(opened.append(address)) or True)
+@pytest.fixture
+def opened(monkeypatch):
+    """Addresses that the browser was sent to."""
+    found = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: bool(found.append(address)) or True)
+    return found
+
+
+@pytest.fixture
+def without_napari(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *more: find(name, *more) if name != "napari" else None,
+    )
+
+
+def test_a_run_is_opened_in_the_browser_where_there_is_no_napari(
+    run_folder, opened, without_napari
+):
     assert call("view", run_folder).exit_code == 0
-    assert opened == [(run_folder / "report.html").as_uri()]
+    assert call("view", run_folder / "report.html").exit_code == 0
+    assert opened == 2 * [(run_folder / "report.html").as_uri()]
+
+
+def test_a_table_becomes_a_report_where_there_is_no_napari(
+    table, opened, without_napari, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = call("view", table, "--precision-nm", "10,10,20")
+    assert result.exit_code == 0, result.output
+    assert "pip install 'nanospine[napari]'" in result.output
+    (page,) = opened
+    assert page.startswith(tmp_path.as_uri())
+    assert "cell.parquet" in (next(tmp_path.glob("*/*/report.html"))).read_text()
+
+
+def test_a_report_that_is_not_there_is_said(tmp_path, without_napari):
+    (tmp_path / "run.json").write_text("{}")
+    result = call("view", tmp_path)
+    assert (result.exit_code, "nanospine report" in result.output) == (1, True)
 
 
 def test_no_browser_is_said(run_folder, monkeypatch):
@@ -108,14 +145,7 @@ def test_no_browser_is_said(run_folder, monkeypatch):
     assert "no browser was found" in result.output
 
 
-def test_without_napari_it_says_what_to_install(table, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    result = call("view", table)
-    assert result.exit_code == 1
-    assert "pip install 'nanospine[napari]'" in result.output
-
-
-def test_napari_is_started_in_a_process_of_its_own(table, monkeypatch):
+def test_napari_is_started_in_a_process_of_its_own(table, run_folder, monkeypatch):
     started = []
 
     def run(words, check):
@@ -124,8 +154,9 @@ def test_napari_is_started_in_a_process_of_its_own(table, monkeypatch):
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setattr("subprocess.run", run)
-    assert call("view", table).exit_code == 1
-    assert started == [["-m", "nanospine.napari", str(table)]]
+    for place in (table, run_folder):
+        assert call("view", place).exit_code == 1
+    assert started == [["-m", "nanospine.napari", str(item)] for item in (table, run_folder)]
 
 
 def test_a_missing_file_is_said(tmp_path):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -57,7 +58,9 @@ class Show(StrEnum):
 def view(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="Localizations, or the folder or report of a run."),
+        typer.Argument(
+            metavar="FILE", help="Localizations, or the folder or report.html of a run."
+        ),
     ],
     png: Annotated[
         Path | None,
@@ -96,7 +99,11 @@ def view(
 ) -> None:
     """Show localizations or a run: in napari or a browser, or as a picture with --png."""
     if png is None:
-        _open(file)
+        shown = {
+            "label": label, "channel": channel, "alpha_nm": alpha_nm, "precision_nm": precision_nm,
+            "format": format, "pixel_size_nm": pixel_size_nm, "units": units, "z_scale": z_scale,
+        }  # fmt: skip
+        _open(file, shown)
         return
     from nanospine.io.registry import read
 
@@ -196,24 +203,32 @@ def _camera(text: str) -> str | tuple[float, float]:
     return azimuth, elevation
 
 
-def _open(file: Path) -> None:
-    """Open napari, or a report in the browser."""
-    page = file / "report.html" if file.is_dir() else file
-    if page.suffix.lower() == ".html" and page.is_file():
-        _browse(page)
-        return
+def _open(file: Path, options: dict[str, Any]) -> None:
+    """Open napari where it is installed, else a report in the browser."""
     if not file.exists():
         raise ConfigError(f"{file}: there is no such file or folder.")
-    if importlib.util.find_spec("napari") is None:
-        raise ConfigError(
-            f"{file}: napari is not installed (pip install 'nanospine[napari]'). Without it, "
-            f"`nanospine spines {file.name}` makes a report for the browser, and --png a picture."
-        )
-    # In a process of its own: Qt and the command line both want to own theirs
-    command = [sys.executable, "-m", "nanospine.napari", str(file)]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise typer.Exit(code if code > 0 else EXIT_BUG)
+    if file.suffix.lower() == ".html":
+        _browse(file)
+        return
+    if importlib.util.find_spec("napari") is not None:
+        # In a process of its own: Qt and the command line both want to own theirs
+        command = [sys.executable, "-m", "nanospine.napari", str(file)]
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            raise typer.Exit(code if code > 0 else EXIT_BUG)
+        return
+    if (file / "run.json").is_file() and not (file / "report.html").is_file():
+        raise ConfigError(f"{file}: there is no report in it; `nanospine report {file}` makes one.")
+    if (file / "report.html").is_file():
+        _browse(file / "report.html")
+        return
+    say("napari is not installed (pip install 'nanospine[napari]'): a report is made instead")
+    # The browser reads it after this command has ended: it is left where it is
+    folder = Path(tempfile.mkdtemp(prefix="nanospine-view-")) / f"{file.name}-spines"
+    from nanospine.cli.spines import spines
+
+    spines(file, out=folder, **options)
+    _browse(folder / "report.html")
 
 
 def _browse(page: Path) -> None:
