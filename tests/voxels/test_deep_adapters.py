@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from nanospine.core.errors import ConfigError, GeometryError, ReadError, WriteError
+from nanospine.core.errors import ConfigError, GeometryError, ReadError, UnsafeFileError, WriteError
 from nanospine.output.training_volumes import simulated_pair
 from nanospine.voxels.deep import DeepModel, ModelSpec, deep_segment, predict
 from nanospine.voxels.deep_adapters import CallableModel, OnnxModel, TorchModel, default_model
@@ -100,10 +100,14 @@ def test_torch_modules_and_exported_programs_give_what_scipy_gives(tmp_path: Pat
     program = torch.export.export(module, (torch.zeros(2, 1, 8, 9, 10),), dynamic_shapes=(dims,))
     torch.export.save(program, str(path))
     for given in (module, path):
-        model = TorchModel(given, ModelSpec(tile=(64,) * 3), activation="sigmoid")
+        model = TorchModel(
+            given, ModelSpec(tile=(64,) * 3), activation="sigmoid", trusted=given is path
+        )
         found = predict(model, grid)
         for name, expected in zip(("dendrite", "spine"), convolved(grid.data), strict=True):
             np.testing.assert_allclose(found[name].data, expected, atol=1e-5)
+    with pytest.raises(UnsafeFileError, match="can run code"):
+        TorchModel(path, ModelSpec())
     (tmp_path / "pickle.pt").write_bytes(b"x")
     with pytest.raises(ReadError, match="can run code"):
         TorchModel(tmp_path / "pickle.pt", ModelSpec())

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import nanospine as ns
 from nanospine.cli.app import app
-from nanospine.core.errors import ConfigError, ReadError
+from nanospine.core.errors import ConfigError, ReadError, UnsafeFileError
 from nanospine.voxels.deep_open import read_spec
 
 KERNEL = np.full((2, 1, 1, 3, 3), 1 / 9, dtype=np.float32)
@@ -141,7 +141,8 @@ def test_a_model_is_run_by_the_command_line_on_a_file_and_labels_its_points(
     ns.write_volume(grid, tmp_path / "image.tif")
     where = np.argwhere(expected >= 0)
     ns.write(ns.from_arrays(grid.to_xyz_nm(where)), tmp_path / "points.parquet")
-    words = ["segment", "image.tif", "--model", path, "-o", "labels.tif", "--points",
+    trust = ["--trust-model"] if kind == "pt2" else []
+    words = ["segment", "image.tif", *trust, "--model", path, "-o", "labels.tif", "--points",
              "points.parquet", "--points-out", "labelled.parquet", "--option", "threshold=0.5",
              "--option", "min_volume_nm3=0", "--option", "min_spine_nm3=0"]  # fmt: skip
     given = [
@@ -196,14 +197,16 @@ def test_classes_of_an_nnunet_come_from_its_names(
         return ns.segment(grid, "otsu")
 
     monkeypatch.setattr("nanospine.voxels.deep_folders.nnunet_segment", run)
-    labels = ns.segment(image(), ns.open_model(folder), folds=(0,))
+    labels = ns.segment(image(), ns.open_model(folder, trusted=True), folds=(0,))
     assert labels.labels.any()
-    assert asked == [({0: "background", 1: "shaft", 2: "spine"}, {"folds": (0,)})]
+    assert asked == [({0: "background", 1: "shaft", 2: "spine"}, {"trusted": True, "folds": (0,)})]
     odd = _nnunet(tmp_path / "b", {"background": 0, "thing": 1})
     with pytest.raises(ConfigError, match=r"not clear from its dataset\.json \('thing'\)"):
-        ns.open_model(odd)
-    ns.segment(image(), ns.open_model(odd, classes={1: "spine"}))
-    assert asked[1] == ({1: "spine"}, {})
+        ns.open_model(odd, trusted=True)
+    ns.segment(image(), ns.open_model(odd, classes={1: "spine"}, trusted=True))
+    assert asked[1] == ({1: "spine"}, {"trusted": True})
+    with pytest.raises(UnsafeFileError, match="can run code"):
+        ns.open_model(folder)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def segment(
             "--model-spec", help="JSON of what an .onnx or .pt2 expects; else NAME.json beside it."
         ),
     ] = None,
+    trust_model: Annotated[
+        bool,
+        typer.Option(
+            "--trust-model",
+            help="A .pt2 or nnU-Net may run code that is in it when it is opened; ONNX needs no "
+            "trust.",
+        ),
+    ] = False,
     voxel_nm: Annotated[
         str | None,
         typer.Option("--voxel-nm", metavar="NM|Z,Y,X", help="For volumes that do not say it."),
@@ -105,7 +113,9 @@ def segment(
     elif model is not None:
         from nanospine.voxels.deep_open import open_model
 
-        opened = open_model(model, spec=model_spec, classes=roles_of(role or []) or None)
+        opened = open_model(
+            model, spec=model_spec, classes=roles_of(role or []) or None, trusted=trust_model
+        )
         labels = run(read_volume(volume, **given), opened, **options)
     elif role:
         raise typer.BadParameter("--role goes with --labels or --model")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, ReadError
+from nanospine.core.errors import ConfigError, ReadError, UnsafeFileError
 from nanospine.voxels.deep import labels_of, predict
 from nanospine.voxels.deep_spec import DeepModel, ModelSpec
 from nanospine.voxels.grid import VoxelGrid
@@ -116,11 +116,13 @@ class TorchModel:
     Parameters
     ----------
     model : torch.nn.Module or path-like
-        A module, or a file written by ``torch.export.save``. Other files hold pickled code and are
-        refused.
+        A module, or a file written by ``torch.export.save``, of one whom you trust: torch unpickles
+        what is in it and loads compiled code. Files of other kinds are refused.
     spec : ModelSpec
     activation : str
         none, sigmoid or softmax, applied to the output: many networks give logits.
+    trusted : bool
+        Say that the file may run code. ONNX files need no such trust.
 
     Raises
     ------
@@ -128,9 +130,13 @@ class TorchModel:
         When torch is not installed, or the activation is unknown.
     ReadError
         When the file is not a `.pt2` program.
+    UnsafeFileError
+        When the file is not said to be trusted.
     """
 
-    def __init__(self, model: Any, spec: ModelSpec, *, activation: str = "none") -> None:
+    def __init__(
+        self, model: Any, spec: ModelSpec, *, activation: str = "none", trusted: bool = False
+    ) -> None:
         torch = need("torch", "torch", "TorchModel")
         if activation not in ("none", "sigmoid", "softmax"):
             raise ConfigError(
@@ -141,7 +147,7 @@ class TorchModel:
         self._activation = activation
         self._torch = torch
         if isinstance(model, str | Path):
-            model = _exported(torch, Path(model))
+            model = _exported(torch, Path(model), trusted)
         elif hasattr(model, "eval"):
             model = model.eval()
         self._model = model
@@ -160,7 +166,22 @@ class TorchModel:
         return np.asarray(out.numpy(), dtype=np.float32)
 
 
-def _exported(torch: Any, path: Path) -> Any:
+def need_trust(path: Path, trusted: bool, why: str) -> None:
+    """Refuse a file that can run code, unless somebody says that it may.
+
+    Raises
+    ------
+    UnsafeFileError
+        When it is not trusted.
+    """
+    if not trusted:
+        raise UnsafeFileError(
+            f"{path.name}: opening it can run code that is in it ({why}). If you made it or trust "
+            "who did, say trusted=True (command line: --trust-model); an ONNX file needs no trust."
+        )
+
+
+def _exported(torch: Any, path: Path, trusted: bool) -> Any:
     if not path.is_file():
         raise ReadError(f"{path}: there is no such file.")
     if path.suffix != ".pt2":
@@ -168,6 +189,7 @@ def _exported(torch: Any, path: Path) -> Any:
             f"{path.name}: a .pt2 file (torch.export.save) was expected; .pt and .pth files can "
             "run code when they are opened: load them yourself and give the module."
         )
+    need_trust(path, trusted, "torch unpickles objects and loads compiled libraries")
     try:
         return torch.export.load(str(path)).module()
     except Exception as error:

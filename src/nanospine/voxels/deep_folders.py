@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError, NanospineError, ReadError, WriteError
 from nanospine.core.files import atomic_path
 from nanospine.core.tiff_pages import check_tiff_pages
-from nanospine.voxels.deep_adapters import need
+from nanospine.voxels.deep_adapters import need, need_trust
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.panoptic import convert_labels, from_classes
 from nanospine.voxels.sidecar import read_sidecar, sidecar_path, write_sidecar
@@ -139,6 +139,7 @@ def nnunet_segment(
     checkpoint: str = "checkpoint_final.pth",
     kind: str = "panoptic",
     min_volume_nm3: float = 0.0,
+    trusted: bool = False,
 ) -> LabelGrid:
     """Segment by a trained nnU-Net v2 model, in this process and on the processor.
 
@@ -156,6 +157,8 @@ def nnunet_segment(
         As nnU-Net names them.
     kind, min_volume_nm3
         As for :func:`read_case`.
+    trusted : bool
+        Say that the files of a folder may run code.
 
     Returns
     -------
@@ -163,6 +166,8 @@ def nnunet_segment(
 
     Raises
     ------
+    UnsafeFileError
+        For a folder that is not said to be trusted.
     ConfigError
         When nnunetv2 or torch is not installed.
     ReadError
@@ -170,7 +175,7 @@ def nnunet_segment(
     """
     predictor: Any = model
     if isinstance(model, str | Path):
-        predictor = _predictor(Path(model), folds, checkpoint)
+        predictor = _predictor(Path(model), folds, checkpoint, trusted)
     image = np.asarray(grid.data, dtype=np.float32)[None]
     spacing = (grid.voxel_nm / 1000.0).tolist()
     found = predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, False)
@@ -184,9 +189,10 @@ def nnunet_segment(
     )
 
 
-def _predictor(folder: Path, folds: tuple[int | str, ...], checkpoint: str) -> Any:
+def _predictor(folder: Path, folds: tuple[int | str, ...], checkpoint: str, trusted: bool) -> Any:
     if not (folder / "plans.json").is_file():
         raise ReadError(f"{folder}: a folder of nnU-Net v2 with plans.json was expected.")
+    need_trust(folder, trusted, "its checkpoints are pickles")
     torch = need("torch", "torch", "nnunet_segment")
     module = need("nnunetv2.inference.predict_from_raw_data", "nnunet", "nnunet_segment")
     predictor = module.nnUNetPredictor(

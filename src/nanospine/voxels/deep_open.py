@@ -28,6 +28,7 @@ def open_model(
     *,
     spec: ModelSpec | str | Path | None = None,
     classes: dict[int, str] | None = None,
+    trusted: bool = False,
 ) -> DeepModel | Callable[..., LabelGrid]:
     """Open a trained model for :func:`nanospine.segment`.
 
@@ -35,15 +36,16 @@ def open_model(
     ----------
     path : path-like
         ``.onnx`` (ONNX Runtime), ``.pt2`` (torch.export), ``.h5`` (DeepD3), a package of
-        bioimage.io (folder, zip or rdf.yaml), or a folder of nnU-Net v2 with plans.json. Opening
-        none but the last runs code that is in it; checkpoints of nnU-Net are pickled: use those
-        you trust.
+        bioimage.io (folder, zip or rdf.yaml), or a folder of nnU-Net v2 with plans.json. A .pt2
+        and the checkpoints of nnU-Net can run code when they are opened.
     spec : ModelSpec or path-like, optional
         What the model expects, or a JSON file of it (:func:`read_spec`). Needed for .onnx and .pt2,
         which do not say it themselves: by default ``NAME.json`` beside them. DeepD3 models have
         their own; packages and nnU-Net describe themselves and take none.
     classes : dict, optional
         For nnU-Net: from number to role. By default from the names in its dataset.json.
+    trusted : bool
+        Say that a .pt2 or a folder of nnU-Net may run code; else they are refused.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def open_model(
     if kind not in ("onnx", "pt2", "h5") and spec is not None:
         raise ConfigError(f"{place.name}: a model of {kind} describes itself and takes no spec.")
     if kind == "nnU-Net":
-        return _nnunet(place, classes)
+        return _nnunet(place, classes, trusted)
     if classes is not None:
         raise ConfigError(f"{place.name}: classes are for nnU-Net; a spec holds those of others.")
     if kind == "bioimage.io":
@@ -88,7 +90,7 @@ def open_model(
     found = _spec(spec, place)
     if kind == "onnx":
         return OnnxModel(place, found)
-    return TorchModel(place, found)
+    return TorchModel(place, found, trusted=trusted)
 
 
 def read_spec(path: str | Path) -> ModelSpec:
@@ -168,13 +170,16 @@ def _spec(spec: ModelSpec | str | Path | None, place: Path) -> ModelSpec:
     return read_spec(beside)
 
 
-def _nnunet(place: Path, classes: dict[int, str] | None) -> Callable[..., LabelGrid]:
+def _nnunet(place: Path, classes: dict[int, str] | None, trusted: bool) -> Callable[..., LabelGrid]:
+    from nanospine.voxels.deep_adapters import need_trust
+
+    need_trust(place, trusted, "its checkpoints are pickles")
     roles = _classes(place) if classes is None else classes
 
     def run(grid: VoxelGrid, **options: Any) -> LabelGrid:
         from nanospine.voxels.deep_folders import nnunet_segment
 
-        return nnunet_segment(grid, place, roles, **options)
+        return nnunet_segment(grid, place, roles, trusted=True, **options)
 
     return run
 
