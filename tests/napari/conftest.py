@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 
@@ -29,14 +30,20 @@ def window():
     napari = pytest.importorskip("napari", reason="napari is not installed")
     pytest.importorskip("qtpy.QtWidgets", reason="napari has no window library")
     viewer = napari.Viewer(show=False)
+    # napari collects garbage whenever layers go; half a second each time, among a million objects
+    # of imported modules that stay anyway
+    gc.collect()
+    gc.freeze()
     yield viewer
+    gc.unfreeze()
     viewer.close()
 
 
 @pytest.fixture
 def viewer(window):
     """One window for all tests: it takes half a second to make; each test finds it empty."""
-    window.layers.clear()
+    if len(window.layers):
+        window.layers.clear()
     window.dims.ndisplay = 2
     yield window
     window.window.remove_dock_widget("all")

@@ -34,7 +34,7 @@ def widget(viewer, synapses):
     data, options, kind = localization_layer(synapses, "synapses")
     getattr(viewer, f"add_{kind}")(data, **options)
     made = SodaWidget(viewer)
-    made.simulations.value = 99
+    made.simulations.value = 19
     return made
 
 
@@ -51,6 +51,7 @@ def test_two_channels_of_one_layer_are_chosen_at_once(widget):
 def test_the_planted_share_is_found_and_drawn(widget, viewer, wait, synapses):
     seen = []
     tell = widget._tell
+    widget.simulations.value = 99
     widget._tell = lambda stage, fraction: (seen.append(fraction), tell(stage, fraction))
     _run(widget, wait)
     found = viewer.layers["SODA: pairs"].metadata[KEY]
