@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, ReadError, UnsafeFileError
+from nanospine.core.errors import ConfigError, NanospineError, ReadError, UnsafeFileError
 from nanospine.voxels.deep import labels_of, predict
 from nanospine.voxels.deep_spec import DeepModel, ModelSpec
 from nanospine.voxels.grid import VoxelGrid
@@ -89,7 +90,7 @@ class OnnxModel:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what is wrong is raised
         try:
             self._session = runtime.InferenceSession(
                 path if isinstance(path, bytes) else name,
@@ -103,11 +104,15 @@ class OnnxModel:
         if len(inputs) != 1:
             raise ReadError(f"{name}: a model with one input was expected, found {len(inputs)}.")
         self._name = inputs[0].name
+        self._where = Path(name).name
+        if not self._session.get_outputs():
+            raise ReadError(f"{name}: a model with an output was expected.")
 
     def __call__(self, batch: Float32Array) -> Float32Array:
         """Run the model."""
-        found = self._session.run(None, {self._name: batch})
-        return np.concatenate([np.asarray(item, dtype=np.float32) for item in found], axis=1)
+        with model_faults(self._where, f"cannot be run on {batch.shape}"):
+            found = self._session.run(None, {self._name: batch})
+            return np.concatenate([np.asarray(item, dtype=np.float32) for item in found], axis=1)
 
 
 class TorchModel:
@@ -164,6 +169,24 @@ class TorchModel:
             elif self._activation == "softmax":
                 out = torch.softmax(out, dim=1)
         return np.asarray(out.numpy(), dtype=np.float32)
+
+
+@contextmanager
+def model_faults(where: str, does: str) -> Iterator[None]:
+    """Say what a damaged model, or one of another kind, makes of the library that runs it.
+
+    Raises
+    ------
+    ReadError
+        In place of any error that is not ours.
+    """
+    try:
+        yield
+    except NanospineError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ReadError(f"{where}: {does} ({reason}).") from error
 
 
 def need_trust(path: Path, trusted: bool, why: str) -> None:

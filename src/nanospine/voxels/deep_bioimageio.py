@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError
-from nanospine.voxels.deep_adapters import OnnxModel
+from nanospine.voxels.deep_adapters import OnnxModel, model_faults
 from nanospine.voxels.deep_spec import ModelSpec
+from nanospine.voxels.raw_volume import check_declared
 
 __all__ = ["BioimageIOModel"]
 
@@ -47,7 +48,11 @@ class BioimageIOModel:
 
     def __init__(self, path: str | Path, *, outputs: tuple[str, ...] | None = None) -> None:
         self._where = Path(path).name
-        read = _reader(Path(path))
+        with model_faults(self._where, "is no package of bioimage.io that can be read"):
+            self._open(Path(path), outputs)
+
+    def _open(self, path: Path, outputs: tuple[str, ...] | None) -> None:
+        read = _reader(path)
         self.description = _description(read, self._where)
         entry = (self.description.get("weights") or {}).get("onnx")
         if not isinstance(entry, dict):
@@ -100,6 +105,7 @@ def _reader(path: Path) -> Callable[[str], bytes]:
         with zipfile.ZipFile(path) as archive:
             if name not in archive.namelist():
                 raise ReadError(f"{path.name}: {name} is missing in the package.")
+            check_declared([archive.getinfo(name).file_size], 1, path)
             return archive.read(name)
 
     return from_zip

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nanospine.core.errors import ReadError
 from nanospine.io.safe_files import open_source
 from nanospine.io.safe_hdf5 import Hdf5, open_hdf5
-from nanospine.voxels.deep_adapters import need
+from nanospine.voxels.deep_adapters import model_faults, need
 from nanospine.voxels.deep_spec import ModelSpec
 
 __all__ = ["DEEPD3", "DeepD3Model"]
@@ -70,12 +70,20 @@ class DeepD3Model:
         self._torch = torch
         chosen = DEEPD3 if spec is None else spec
         self.spec = replace(chosen, voxel_nm=None) if free_resolution else chosen
-        with open_hdf5(open_source(path)) as file:
+        self._where = Path(path).name
+        with (
+            model_faults(self._where, "is no Keras model that can be read"),
+            open_hdf5(open_source(path)) as file,
+        ):
             self._layers, self._inputs, self._outputs = _graph(file)
             self._weights = _weights(file, torch, self._layers)
 
     def __call__(self, batch: Float32Array) -> Float32Array:
         """Run the network."""
+        with model_faults(self._where, f"cannot be run on {batch.shape}"):
+            return self._run(batch)
+
+    def _run(self, batch: Float32Array) -> Float32Array:
         torch = self._torch
         values: dict[str, Any] = {self._inputs: torch.from_numpy(np.ascontiguousarray(batch))}
         with torch.no_grad():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nanospine.core.errors import ConfigError, ReadError
+from nanospine.core.files import read_json
 from nanospine.voxels.deep_spec import DeepModel, ModelSpec
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 
@@ -116,7 +116,7 @@ def read_spec(path: str | Path) -> ModelSpec:
     (None, 94, 94)
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ReadError(f"{path}: a JSON file of a model's spec was expected ({error}).") from error
     known = [item.name for item in fields(ModelSpec)]
@@ -187,7 +187,7 @@ def _nnunet(place: Path, classes: dict[int, str] | None, trusted: bool) -> Calla
 def _classes(place: Path) -> dict[int, str]:
     """Roles by the names that a dataset.json gives its labels."""
     try:
-        labels = json.loads((place / "dataset.json").read_text(encoding="utf-8"))["labels"]
+        labels = read_json(place / "dataset.json")["labels"]
         roles = {int(number): _ROLES[str(name).lower()] for name, number in labels.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
