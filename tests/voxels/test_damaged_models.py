@@ -23,9 +23,7 @@ def packed(damage: str) -> bytes:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("rdf.yaml", "inputs: [1]\noutputs: [1]\nweights: {}\n" * 3)
     data = bytearray(file.getvalue())
-    at = data.index(
-        {"sum": b"inputs", "magic": b"PK\x03", "directory": b"PK\x01"}[next(iter(damage))]
-    )
+    at = data.index({"sum": b"inputs", "magic": b"PK\x03", "directory": b"PK\x01"}[damage])
     data[at] ^= 0xFF
     return bytes(data)
 
