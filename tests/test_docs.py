@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,32 @@ def test_pages_ask_nothing_of_the_network(site):
         assert 'src="http' not in text
         assert 'rel="stylesheet" type="text/css" href="http' not in text
     assert "<math" in (site / "methods" / "necks.html").read_text()
+
+
+@pytest.mark.slow
+def test_python_on_the_pages_runs(tmp_path, monkeypatch):
+    """As it stands there, one page after the other, on a small dendrite of the reader's own."""
+    import nanospine as ns
+
+    shape = ns.simulate.dendrite(2000, ["mushroom", "thin"], seed=3, voxel_nm=35)
+    monkeypatch.chdir(tmp_path)
+    ns.write(ns.simulate.localize(shape, density_per_um2=150, seed=2), "cell1.csv")
+    monkeypatch.setattr(ns, "turntable", partial(ns.turntable, n_frames=3, width=200))
+    monkeypatch.setattr(ns, "render", partial(ns.render, width=300))
+    monkeypatch.setattr(ns, "type_figure", partial(ns.type_figure, dpi=80))
+    known: dict[str, object] = {"ns": ns}
+    for name in ("README.md", "docs/pictures.md", "docs/howto/segmenter.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+        assert blocks, name
+        for block in blocks:
+            exec(compile(block, name, "exec"), known)
+        counts = ns.voxelize(known["locs"], 80.0)
+        known.setdefault("grid", counts.with_data(counts.data * 100))
+    assert {"spines.png", "a.png", "figure1.pdf", "continuum.png", "turn.gif"} <= {
+        item.name for item in tmp_path.iterdir()
+    }
+    assert known["labels"].roles[1] == "object"
 
 
 def test_every_page_of_methods_tells_of_limits():

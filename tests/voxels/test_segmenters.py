@@ -16,7 +16,7 @@ from nanospine.core.errors import ConfigError, GeometryError
 from nanospine.output.training_volumes import VolumePair, simulated_pair
 from nanospine.simulate import dendrite
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
-from nanospine.voxels.segment import register_segmenter, segment, segmenters
+from nanospine.voxels.segment import register_segmenter, run_segmenter, segment, segmenters
 from nanospine.voxels.segmenters.common import Segmentation, foreground
 from nanospine.voxels.segmenters.hk_means import thresholds
 from nanospine.voxels.segmenters.senpai import parcellate
@@ -272,6 +272,14 @@ def test_callables_and_registered_segmenters_are_taken() -> None:
     register_segmenter("mine", lambda g, *, above=1.0: foreground(g.data > above), gives="mask")
     assert segment(grid, "mine", above=25.0).labels.sum() == 1
     assert "mine" in [info.name for info in segmenters()]
+
+    def plain(grid: VoxelGrid, above: float = 1.0) -> Any:
+        return (grid.data > above).astype(int)
+
+    register_segmenter("plain", plain)  # without a star, as people write functions
+    assert segment(grid, "plain", above=25.0).labels.sum() == 1
+    with pytest.raises(ConfigError, match="no option grid"):
+        run_segmenter(grid, "plain", {"grid": 1})
     with pytest.raises(ConfigError, match="built in"):
         register_segmenter("otsu", lambda g: foreground(g.data > 0))
 

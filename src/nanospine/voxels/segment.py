@@ -203,8 +203,9 @@ def _load(name: str) -> Callable[..., Segmentation]:
 def _options(function: Callable[..., Any]) -> dict[str, Any]:
     """Options of a segmenter with their defaults; `**` when it takes any."""
     found = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
+    # The first is the grid, whatever its name
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             missing = parameter.default is parameter.empty
             found[parameter.name] = None if missing else parameter.default
         elif parameter.kind is parameter.VAR_KEYWORD:
