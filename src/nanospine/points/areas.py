@@ -153,8 +153,10 @@ def ellipse(
     1.0
     """
     centre = np.asarray(centre_nm, dtype=np.float64)
-    radii = np.broadcast_to(np.asarray(radii_nm, dtype=np.float64), (2,))
-    if centre.shape != (2,) or not (np.isfinite(radii).all() and (radii > 0).all()):
+    radii = np.asarray(radii_nm, dtype=np.float64)
+    radii = np.full(2, radii) if radii.ndim == 0 else radii
+    good = centre.shape == radii.shape == (2,)
+    if not good or not (np.isfinite([centre, radii]).all() and (radii > 0).all()):
         raise GeometryError(
             f"ellipse: a centre (x, y) and positive radii were expected, found "
             f"{centre.tolist()} and {radii.tolist()}."

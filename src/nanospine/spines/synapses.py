@@ -95,6 +95,11 @@ def place_on_spines(spines: Spines, points: Points, *, reach_nm: float = 200.0) 
         raise GeometryError(
             f"place_on_spines: points of shape (n, 3) in nm were expected, found {xyz.shape}."
         )
+    if not np.isfinite(xyz).all():
+        raise GeometryError(
+            f"place_on_spines: {int((~np.isfinite(xyz).all(axis=1)).sum())} of {len(xyz)} points "
+            "have coordinates that are not finite; drop them first."
+        )
     if not reach_nm >= 0:
         raise ConfigError(f"place_on_spines: reach_nm of 0 or more was expected, found {reach_nm}.")
     envelope = spines.envelope
