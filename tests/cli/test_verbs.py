@@ -183,6 +183,7 @@ def test_doctor_knows_every_extra_that_users_may_want() -> None:
 def test_doctor_tells_versions_and_fixes() -> None:
     found = answer("doctor")
     assert found["missing"] == []
+    assert found["too_old"] == {}
     assert found["libraries"]["numpy"] == np.__version__
     assert {"thunderstorm", "parquet"} <= set(found["reads"])
     shown = call("doctor").stdout
@@ -190,3 +191,12 @@ def test_doctor_tells_versions_and_fixes() -> None:
     for extra, packages in found["extras"].items():
         if None in packages.values():
             assert f"pip install 'nanospine[{extra}]'" in shown
+
+
+def test_doctor_names_what_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"numpy": "1.26.4", "scipy": None}
+    monkeypatch.setattr("nanospine.cli.doctor._version", lambda name: known.get(name, "9999.0"))
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert "missing: scipy" in result.stderr
+    assert "too old: numpy 1.26.4, at least 2.0 is needed" in result.stderr

@@ -18,10 +18,6 @@ from nanospine.version import __version__
 
 __all__ = ["doctor", "examine"]
 
-_CORE = (
-    "numpy", "scipy", "pandas", "pyarrow", "trimesh", "scikit-learn", "scikit-image", "numba",
-    "h5py", "shapely", "pyyaml", "pydantic", "typer", "rich", "matplotlib",
-)  # fmt: skip
 # What one gains by each extra; its packages are read from the metadata of the installation.
 _PURPOSES = {
     "open3d": "Poisson and ball-pivoting surfaces",
@@ -36,6 +32,7 @@ _PURPOSES = {
     "cluster": "many machines (dask)",
 }
 _REQUIREMENT = re.compile(r"""^([A-Za-z0-9._-]+)[^;]*;.*extra\s*==\s*['"]([^'"]+)['"]""")
+_NEEDED = re.compile(r"^([A-Za-z0-9._-]+)[^;]*?>=\s*([0-9.]+)[^;]*$")
 
 
 def doctor(json: JsonOption = False) -> None:
@@ -45,7 +42,7 @@ def doctor(json: JsonOption = False) -> None:
         emit_json(found)
     else:
         _show(found)
-    if found["missing"]:
+    if found["missing"] or found["too_old"]:
         raise typer.Exit(EXIT_INPUT)
 
 
@@ -53,7 +50,8 @@ def examine() -> dict[str, Any]:
     """Look at the installation; nothing heavy is imported."""
     from nanospine.io.registry import formats
 
-    core = {name: _version(name) for name in _CORE}
+    needed = _needed()
+    core = {name: _version(name) for name in needed}
     listed = formats()
     return {
         "nanospine": __version__,
@@ -64,6 +62,11 @@ def examine() -> dict[str, Any]:
         "free_memory_bytes": _free_memory_bytes(),
         "libraries": core,
         "missing": [name for name, version in core.items() if version is None],
+        "too_old": {
+            name: f"{version}, at least {needed[name]} is needed"
+            for name, version in core.items()
+            if version is not None and _numbers(version) < _numbers(needed[name])
+        },
         "extras": {
             extra: {name: _version(name) for name in names}
             for extra, names in _packages_of_extras().items()
@@ -71,6 +74,27 @@ def examine() -> dict[str, Any]:
         "reads": sorted(item.name for item in listed if item.can_read),
         "writes": sorted(item.name for item in listed if item.can_write),
     }
+
+
+def _needed() -> dict[str, str]:
+    """Packages that nanospine cannot do without, and the lowest version of each."""
+    found = (_NEEDED.match(line) for line in importlib.metadata.requires("nanospine") or [])
+    return {item[1]: item[2] for item in found if item}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Give the leading numbers of a version; of `2.0rc1` those of `2.0`, without zeros at its end.
+
+    Examples
+    --------
+    >>> _numbers("2024.8.10") > _numbers("2024.8"), _numbers("2.0") == _numbers("2")
+    (True, True)
+    """
+    plain = re.match(r"\d+(\.\d+)*", version)
+    parts = [int(item) for item in plain[0].split(".")] if plain else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
 
 
 def _packages_of_extras() -> dict[str, list[str]]:
@@ -129,3 +153,5 @@ def _show(found: dict[str, Any]) -> None:
     emit_table(["optional part", "for", "state", "to get it"], rows)
     if found["missing"]:
         say(f"missing: {', '.join(found['missing'])}; to mend it: pip install --upgrade nanospine")
+    for name, versions in found["too_old"].items():
+        say(f"too old: {name} {versions}; to mend it: pip install --upgrade {name}")
