@@ -173,6 +173,7 @@ if TYPE_CHECKING:
     from nanospine.voxels.volume_files import read_labels as read_labels
     from nanospine.voxels.volume_files import read_volume as read_volume
     from nanospine.voxels.volume_files import write_volume as write_volume
+    from nanospine.voxels.volume_tiles import write_volume_tiles as write_volume_tiles
     from nanospine.voxels.voxelize import voxel_tiles as voxel_tiles
     from nanospine.voxels.voxelize import voxelize as voxelize
 
@@ -327,6 +328,7 @@ _WHERE = {
     "read_labels": "nanospine.voxels.volume_files",
     "read_volume": "nanospine.voxels.volume_files",
     "write_volume": "nanospine.voxels.volume_files",
+    "write_volume_tiles": "nanospine.voxels.volume_tiles",
     "voxel_tiles": "nanospine.voxels.voxelize",
     "voxelize": "nanospine.voxels.voxelize",
     "convert_labels": "nanospine.voxels.panoptic",

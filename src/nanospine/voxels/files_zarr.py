@@ -13,51 +13,84 @@ import numpy.typing as npt
 from nanospine.core.errors import ConfigError, ReadError
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
-__all__ = ["read_ome_zarr", "write_ome_zarr"]
+__all__ = [
+    "block_means", "coarser", "describe", "level_entry", "new_array", "open_group", "read_ome_zarr",
+    "write_ome_zarr",
+]  # fmt: skip
 
 _LARGEST = 256  # voxels along an axis of the coarsest level
 _NM = {"nanometer": 1.0, "micrometer": 1e3, "millimeter": 1e6, "meter": 1e9, "angstrom": 0.1}
 
 
-def write_ome_zarr(path: Path, volume: RawVolume, *, version: str = "0.5") -> npt.NDArray[Any]:
+def write_ome_zarr(
+    path: Path, volume: RawVolume, name: str, *, version: str = "0.5"
+) -> npt.NDArray[Any]:
     """Write a folder of OME-Zarr with a pyramid; give the finest array as it was stored.
 
     Scale and translation are in nm; the translation is the centre of voxel 0, as NGFF has it.
     Levels follow while an axis is longer than 256 voxels: of intensities means of blocks, of labels
     every second voxel, since a mean of labels is none.
     """
-    zarr = _zarr()
     data = volume.data.astype(np.uint8) if volume.data.dtype.kind == "b" else volume.data
     voxel, origin = volume.geometry
-    group = zarr.open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
-    options: dict[str, Any] = (
-        {} if version == "0.5" else {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
-    )
-    if version == "0.5":
-        options["dimension_names"] = ["z", "y", "x"]
+    group = open_group(path, version)
     datasets = []
     levels = _pyramid(data, labels=data.dtype.kind in "iu" and bool(volume.roles))
     for number, (level, factors, shift) in enumerate(levels):
-        chunks = tuple(min(size, 128) for size in level.shape)
-        array = group.create_array(
-            str(number), shape=level.shape, dtype=level.dtype, chunks=chunks, **options
-        )
+        array = new_array(group, number, level.shape, level.dtype, version)
         array[...] = level
-        steps = [
-            {"type": "scale", "scale": (voxel * factors).tolist()},
-            {"type": "translation", "translation": (origin + voxel * shift).tolist()},
-        ]
-        datasets.append({"path": str(number), "coordinateTransformations": steps})
+        datasets.append(level_entry(number, voxel * factors, origin + voxel * shift))
+    describe(group, name, datasets, version)
+    return data
+
+
+def open_group(path: Path, version: str) -> Any:
+    """Make a group of the zarr format that a version of NGFF is written in."""
+    return _zarr().open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
+
+
+def new_array(
+    group: Any,
+    number: int,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    version: str,
+    most_planes: int = 128,
+) -> Any:
+    """Make the array of a level, in chunks of at most 128 voxels along an axis."""
+    options: dict[str, Any] = (
+        {"dimension_names": ["z", "y", "x"]}
+        if version == "0.5"
+        else {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+    )
+    chunks = tuple(
+        min(size, most) for size, most in zip(shape, (most_planes, 128, 128), strict=True)
+    )
+    return group.create_array(str(number), shape=shape, dtype=dtype, chunks=chunks, **options)
+
+
+def level_entry(
+    number: int, voxel_nm: npt.NDArray[np.float64], origin_nm: npt.NDArray[np.float64]
+) -> dict[str, Any]:
+    """Say where a level lies: size of its voxels, centre of its voxel 0."""
+    steps = [
+        {"type": "scale", "scale": voxel_nm.tolist()},
+        {"type": "translation", "translation": origin_nm.tolist()},
+    ]
+    return {"path": str(number), "coordinateTransformations": steps}
+
+
+def describe(group: Any, name: str, datasets: list[dict[str, Any]], version: str) -> None:
+    """Write what NGFF wants to know of a pyramid."""
     multiscale = {
-        "name": path.name.removesuffix(".zarr").removesuffix(".ome"),
-        "axes": [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"],
+        "name": name.removesuffix(".zarr").removesuffix(".ome"),
+        "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"],
         "datasets": datasets,
     }
     if version == "0.5":
         group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
     else:
         group.attrs["multiscales"] = [{**multiscale, "version": "0.4"}]
-    return data
 
 
 def _pyramid(
@@ -66,19 +99,27 @@ def _pyramid(
     """Levels with their factors z, y, x and the shift of the centre of voxel 0, in fine voxels."""
     factors, shift = np.ones(3), np.zeros(3)
     yield data, factors, shift
-    while max(data.shape) > _LARGEST:
-        # Axes that are short already stay as they are; a last odd voxel has its block alone.
-        step = np.where(np.array(data.shape) > _LARGEST // 2, 2, 1)
+    while (step := coarser(data.shape)) is not None:
         if labels:
             data = np.ascontiguousarray(data[:: step[0], :: step[1], :: step[2]])
         else:
             shift = shift + factors * (step - 1) / 2
-            data = _block_means(data, step)
+            data = block_means(data, step)
         factors = factors * step
         yield data, factors, shift
 
 
-def _block_means(data: npt.NDArray[Any], step: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def coarser(shape: tuple[int, ...]) -> npt.NDArray[np.int64] | None:
+    """Voxels of a level along z, y, x that one of the next covers; None where it is the last.
+
+    Axes that are short already stay as they are; a last odd voxel has its block alone.
+    """
+    if max(shape) <= _LARGEST:
+        return None
+    return np.where(np.array(shape) > _LARGEST // 2, 2, 1).astype(np.int64)
+
+
+def block_means(data: npt.NDArray[Any], step: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Means of blocks in the type of the data; a last odd plane is repeated."""
     odd = [(0, size % int(n)) for size, n in zip(data.shape, step, strict=True)]
     pairs = [

@@ -15,7 +15,9 @@ from nanospine.core.errors import GeometryError, ReadError
 from nanospine.core.files import atomic_path, read_json
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 
-__all__ = ["Sidecar", "array_sha256", "read_sidecar", "sidecar_path", "write_sidecar"]
+__all__ = [
+    "Sidecar", "array_sha256", "read_sidecar", "save_sidecar", "sidecar_path", "write_sidecar",
+]  # fmt: skip
 
 _SUFFIX = ".nanospine.json"
 
@@ -106,16 +108,23 @@ def array_sha256(data: npt.NDArray[Any]) -> str:
 
 def write_sidecar(path: str | Path, data: npt.NDArray[Any], grid: VoxelGrid | LabelGrid) -> Path:
     """Write the sidecar of a volume that holds `data`; give its path."""
+    roles = grid.roles if isinstance(grid, LabelGrid) else {}
+    written = Sidecar(grid.shape, grid.voxel_nm, grid.origin_nm, array_sha256(data), roles)
+    return save_sidecar(path, written, str(data.dtype))
+
+
+def save_sidecar(path: str | Path, sidecar: Sidecar, dtype: str) -> Path:
+    """Write a sidecar beside a volume; give its path."""
     content: dict[str, Any] = {
-        "shape": list(grid.shape),
-        "voxel_nm": grid.voxel_nm.tolist(),
-        "origin_nm": grid.origin_nm.tolist(),
+        "shape": list(sidecar.shape),
+        "voxel_nm": sidecar.voxel_nm.tolist(),
+        "origin_nm": sidecar.origin_nm.tolist(),
         "axes": "zyx",
-        "dtype": str(data.dtype),
-        "sha256": array_sha256(data),
+        "dtype": dtype,
+        "sha256": sidecar.sha256,
     }
-    if isinstance(grid, LabelGrid):
-        content["roles"] = {str(label): role for label, role in grid.roles.items()}
+    if sidecar.roles:
+        content["roles"] = {str(label): role for label, role in sidecar.roles.items()}
     place = sidecar_path(path)
     with atomic_path(place) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -283,13 +283,20 @@ def _write_folder(place: Path, volume: RawVolume, version: str) -> npt.NDArray[A
     """Write OME-Zarr beside its place, and put it there when it is whole."""
     from nanospine.voxels.files_zarr import write_ome_zarr
 
+    with new_folder(place) as temporary:
+        return write_ome_zarr(temporary, volume, place.name, version=version)
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """Give the name of a folder of zarr to write into; put in place when it is whole."""
     if place.exists() and not ((place / "zarr.json").exists() or (place / ".zgroup").exists()):
         raise WriteError(f"{place}: exists and is no zarr; name another folder.")
     if not place.parent.is_dir():
         raise WriteError(f"{place}: the folder {place.parent} does not exist; make it first.")
     temporary = place.with_name(f".{place.name}.part{os.getpid()}")
     try:
-        stored = write_ome_zarr(temporary, volume, version=version)
+        yield temporary
         if place.exists():
             shutil.rmtree(place)
         temporary.rename(place)
@@ -297,7 +304,6 @@ def _write_folder(place: Path, volume: RawVolume, version: str) -> npt.NDArray[A
         raise WriteError(f"{place}: cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return stored
 
 
 def _read_raw(kind: str, path: Path, channel: int | None) -> RawVolume:
