@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import trimesh
 
 import nanospine as ns
 from nanospine.core.errors import GeometryError
@@ -66,15 +67,44 @@ def test_a_membrane_inside_its_box_gets_no_lids():
     assert (len(same), count) == (0, 0)
 
 
-def test_only_a_region_that_was_said_is_a_border():
+def test_which_box_may_cut():
     points = cut_shaft(n=2000)
-    assert border_of(points, "auto") is None
-    assert border_of(ns.from_arrays(points), "auto") is None
+    for given in (points, ns.from_arrays(points)):
+        box = border_of(given, "auto")
+        assert box.assumed
+        np.testing.assert_array_equal(box.bounds_nm, [points.min(axis=0), points.max(axis=0)])
     assert border_of(ns.from_arrays(points, region=BOX), "auto") is BOX
+    prism = ns.Prism([(-100, -900), (2100, -900), (2100, 900), (-100, 900)], -900, 900)
+    assert border_of(ns.from_arrays(points, region=prism), "auto") is None
     assert border_of(points, BOX) is BOX
     assert border_of(ns.from_arrays(points, region=BOX), None) is None
     with pytest.raises(GeometryError, match="border must be"):
         ns.envelope(points, border="box")
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.1])
+def test_a_field_that_nobody_said_cuts_too(tilt):
+    wrapped = ns.envelope(cut_shaft(tilt=tilt), precision_nm=(10, 10, 20))
+    assert (wrapped.n_components, wrapped.genus) == (1, 0)
+    assert wrapped.volume_nm3 == pytest.approx(np.pi * 350**2 * 2000, rel=0.02)
+    assert any("its region (assumed) in 2 places" in note for note in wrapped.notes)
+
+
+@pytest.mark.parametrize("noise_nm", [0.0, 10.0, 25.0])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        trimesh.creation.torus(400, 120),
+        trimesh.creation.capsule(1500, 300),
+        trimesh.creation.cylinder(300, 1500),
+        trimesh.creation.cone(300, 900),
+        trimesh.creation.annulus(150, 400, 500),
+    ],
+)
+def test_what_only_touches_its_bounding_box_is_not_cut(shape, noise_nm):
+    points, _ = trimesh.sample.sample_surface(shape, 6000, seed=0)
+    points = points + np.random.default_rng(0).normal(0, noise_nm, points.shape)
+    assert lids(points, border_of(points, "auto"))[1] == 0
 
 
 def test_a_filled_label_needs_no_lids_and_says_what_it_does_not_resolve():

@@ -10,7 +10,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from nanospine.core.errors import GeometryError
-from nanospine.core.region import Box
+from nanospine.core.region import Box, bounding_box
 from nanospine.surface.outline import outline
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ _HOLLOW, _LEAST_DEEP = 0.35, 10.0
 # A membrane that crosses the slab leaves its localizations all along the ring: scattered background
 # of which an outline can be drawn leaves far fewer.
 _LEAST_ALONG = 0.4
+# A box that nobody said ends where the localizations end. A membrane that goes on beyond fills so
+# many slabs evenly, within so many typical distances around the outline: the depths stay so close
+# to even ones (largest difference of the distributions). One that only touches its box does not.
+_SLABS, _AROUND = 3.0, 2.0
+_EVEN, _EVEN_BY_CHANCE = 0.1, 0.9
+# And this share of those in the first slab lie within the same distance of the outline.
+_LEAST_OUTER = 0.6
 # Rings below this share of the largest one's area are background.
 _LEAST_SHARE = 0.05
 
@@ -39,10 +46,17 @@ _LEAST_SHARE = 0.05
 def border_of(
     locs_or_xyz: Localizations | npt.ArrayLike, border: Box | Literal["auto"] | None
 ) -> Box | None:
-    """Give the box whose faces may cut the sample; None when nobody said where it was observed."""
+    """Give the box whose faces may cut the sample; None without one.
+
+    "auto" gives the region of the localizations, if it is a box; their own bounding box (`assumed`)
+    when nobody said where they were observed; None for regions of other shapes.
+    """
     if isinstance(border, str) and border == "auto":
         region = getattr(locs_or_xyz, "region", None)
-        return region if isinstance(region, Box) and not region.assumed else None
+        if region is None:
+            points = np.asarray(locs_or_xyz, dtype=np.float64)
+            return bounding_box(points) if np.isfinite(points).all() else None
+        return region if isinstance(region, Box) else None
     if border is None or isinstance(border, Box):
         return border
     raise GeometryError(
@@ -63,7 +77,8 @@ def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
     points : ndarray, shape (n, 3)
         Localizations of a membrane, nanometres.
     box : Box
-        Where the sample was observed; of two coordinates: its four walls.
+        Where the sample was observed; of two coordinates: its four walls. If it is `assumed`, only
+        what fills the slab at a face evenly is cut by it.
 
     Returns
     -------
@@ -93,8 +108,14 @@ def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
     for axis in range(box.dimension):
         others = [k for k in range(3) if k != axis]
         for plane in (float(box.low_nm[axis]), float(box.high_nm[axis])):
-            ring = points[np.abs(points[:, axis] - plane) < _SLAB * typical][:, others]
+            depth = np.abs(points[:, axis] - plane) / (_SLAB * typical)
+            ring = points[depth < 1][:, others]
+            deeper = depth < _SLABS
             for body in _rings(ring, typical):
+                if box.assumed and not _is_cut(
+                    body, points[deeper][:, others], depth[deeper], _AROUND * typical
+                ):
+                    continue
                 flat = _filled(body.buffer(-_WITHIN * typical), _SPACING * typical)
                 if len(flat):
                     found.append(np.insert(flat, axis, plane, axis=1))
@@ -132,6 +153,24 @@ def _is_lined(body: Any, flat: FloatArray, typical: float) -> bool:
     near = shapely.distance(shapely.points(flat), body.exterior) < _SLAB * typical
     expected = body.length * _SLAB * typical * _SIXTH / (np.pi * typical**2)
     return bool(near.sum() >= _LEAST_ALONG * expected)
+
+
+def _is_cut(body: Any, flat: FloatArray, depth: FloatArray, reach_nm: float) -> bool:
+    """Tell a membrane that goes through a plane from one that touches it or ends before.
+
+    Depths are in slabs.
+    """
+    mine = shapely.intersects_xy(body.buffer(reach_nm), flat[:, 0], flat[:, 1])
+    flat, depth = flat[mine], depth[mine]
+    outer = shapely.distance(shapely.points(flat[depth < 1]), body.exterior) < reach_nm
+    if outer.mean() < _LEAST_OUTER:
+        return False
+    for slabs in (1.0, 2.0, _SLABS):
+        some = np.sort(depth[depth < slabs]) / slabs
+        even = (np.arange(len(some)) + 0.5) / len(some)
+        if np.abs(some - even).max() > _EVEN + _EVEN_BY_CHANCE / np.sqrt(len(some)):
+            return False
+    return True
 
 
 def _filled(body: Any, spacing: float) -> FloatArray:

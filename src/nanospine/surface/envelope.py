@@ -96,7 +96,8 @@ def envelope(
     border : Box, "auto" or None
         Where a membrane runs out of the field of view, a flat lid closes it (membrane labels,
         :func:`nanospine.surface.border.lids`). "auto" takes the region of the localizations, if it
-        is a box and not merely assumed; None lays no lids.
+        is a box; when nobody said one, their bounding box, where they fill it evenly up to the
+        face. None lays no lids.
     min_component_fraction : float
         Separate bodies below this fraction of the largest body's volume are left out (and
         counted in the notes).
@@ -237,8 +238,9 @@ def _closed(
     if count == 0:
         return points, sigma
     notes.append(
-        f"The label is cut open by the border of its region in {count} "
-        f"{'places' if count > 1 else 'place'}; flat lids close it there (border=None: none)."
+        f"The label is cut open by the border of its region{' (assumed)' if box.assumed else ''} "
+        f"in {count} {'places' if count > 1 else 'place'}; flat lids close it there "
+        "(border=None: none)."
     )
     if sigma is not None:
         usual = np.broadcast_to(np.median(sigma, axis=0), added.shape)
