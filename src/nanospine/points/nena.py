@@ -106,10 +106,8 @@ def nena(localizations: Localizations, *, max_distance_nm: float | None = None) 
         raise GeometryError(
             f"nena: a positive max_distance_nm was expected, found {max_distance_nm!r}."
         )
-    if len(localizations) < _FEWEST:
-        raise TooFewPointsError(
-            f"nena: at least {_FEWEST} localizations are needed, found {len(localizations)}."
-        )
+    if not len(localizations):
+        raise TooFewPointsError("nena: there are no localizations.")
     distance, rise, frame, far = _pairs(localizations)
     n = len(distance)
     if n < _FEWEST:
