@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 import nanospine as ns
 from nanospine.core.colours import TYPE_COLOURS, rgb
-from nanospine.output.render import neck_profile_figure, overview
+from nanospine.output.render import neck_profile_figure, overview, picture
 
 
 def _has_colour(image, colour, tolerance=0.04):
@@ -25,6 +25,19 @@ def test_overview_shows_both_views_and_the_legend(found, locs, tmp_path):
     assert image[..., :3].std() > 0.05
     for colour in TYPE_COLOURS.values():  # the legend has all of them
         assert _has_colour(image, colour) > 100
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sample_lies_across_the_page_whatever_its_axis(axis):
+    tube = trimesh.creation.capsule(height=3000.0, radius=200.0)  # along z
+    tube.apply_transform(trimesh.geometry.align_vectors([0, 0, 1], np.eye(3)[axis]))
+    figure = picture(ns.find_spines(tube), width=300)
+    *pictures, _ = [*figure.axes, None]
+    for axes in pictures:
+        image = np.asarray(axes.images[0].get_array())
+        drawn = np.argwhere(np.abs(image - 1.0).max(axis=2) > 0.1)
+        high, wide = np.ptp(drawn, axis=0)
+        assert wide >= 0.9 * high  # seen from its end it is round
 
 
 def test_overview_without_a_shaft_shows_the_points(tmp_path):

@@ -16,7 +16,7 @@ from nanospine.output.export import vertex_colours
 from nanospine.output.raster import Surface, compose
 from nanospine.output.raster_camera import CAMERAS, Camera
 from nanospine.output.raster_fill import vertex_normals
-from nanospine.output.render_marks import Pen, draw_ring, draw_scale_bar, type_handles
+from nanospine.output.render_marks import Pen, draw_ring, draw_scale_bar, is_free, type_handles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def picture(spines: Spines, locs: Localizations | None = None, width: int = _WID
     # The long side of the field lies across the page
     turn = _across(np.asarray(mesh.bounds))
     cameras = [
-        Camera.around(np.asarray(mesh.bounds), view @ turn, width)
+        Camera.around(np.asarray(mesh.bounds), _lying(view @ turn, mesh), width)
         for view in (CAMERAS["top"], CAMERAS["side"])
     ]
     heights = [camera.height for camera in cameras]
@@ -97,6 +97,14 @@ def _across(bounds: FloatArray) -> FloatArray:
     return np.eye(3)
 
 
+def _lying(rotation: FloatArray, mesh: trimesh.Trimesh) -> FloatArray:
+    """Turn a view by a right angle where the sample would stand upright on the page."""
+    wide, high, _ = np.ptp(np.asarray(mesh.vertices) @ rotation.T, axis=0)
+    if high > 1.3 * wide:
+        return np.stack([rotation[1], -rotation[0], rotation[2]])
+    return rotation
+
+
 def _draw_points(axes: Axes, locs: Localizations, camera: Camera) -> None:
     xyz = locs.xyz_nm
     xyz = xyz[:: max(len(xyz) // _MOST_POINTS, 1)]
@@ -115,8 +123,10 @@ def _number(axes: Axes, spine: Spine, camera: Camera) -> None:
     tip, before = line[-1], line[max(len(line) // 2, 0)]
     way = tip[:2] - before[:2]
     way = way / max(float(np.linalg.norm(way)), 1e-6)
-    x, y = tip[:2] + 22 * way
-    axes.text(x, y, str(spine.id), fontsize=12, ha="center", va="center", weight="bold",
+    text, across = str(spine.id), np.array([-way[1], way[0]])
+    places = [tip[:2] + far * way + aside * across for far in (22, 40) for aside in (0, 24, -24)]
+    x, y = next((at for at in places if is_free(axes, at, text, Pen(14.0))), places[0])
+    axes.text(x, y, text, fontsize=12, ha="center", va="center", weight="bold",
               color="#222222", path_effects=halo)  # fmt: skip
 
 

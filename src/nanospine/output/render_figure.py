@@ -46,8 +46,8 @@ def type_figure(
 
     The types have the colours of the field's reviews: stubby green, mushroom blue, thin red,
     branched (bifid) yellow. Each spine stands upright on its shaft, with its neck diameter and
-    95 % interval. Of each type the spine is shown whose neck was measured on the largest part
-    of its length.
+    95 % interval. Of each type a spine is shown whose neck is measured well and whose length is
+    usual for it.
 
     Parameters
     ----------
@@ -153,14 +153,21 @@ def spine_picture(
 
 
 def _examples(spines: Spines) -> list[Spine]:
-    """One spine of each type, in the order of the colours: that with the best-measured neck."""
+    """One spine of each type, in the order of the colours.
+
+    Of the half whose necks are measured best that of the most usual length: the best alone may be
+    an odd one.
+    """
     chosen = []
     for kind in TYPE_COLOURS:
         of_kind = [item for item in spines.spines if item.type == kind]
-        if of_kind:
-            chosen.append(
-                max(of_kind, key=lambda item: (item.neck.measurable, item.row["quality"]))
-            )
+        if not of_kind:
+            continue
+        usual = float(np.median([item.row["length_nm"] for item in of_kind]))
+        order = sorted(of_kind, key=lambda item: (item.neck.measurable, item.row["quality"]))
+        best = order[len(order) // 2 :]
+        best = [item for item in best if item.neck.measurable] or best
+        chosen.append(min(best, key=lambda item: abs(item.row["length_nm"] - usual)))
     return chosen
 
 

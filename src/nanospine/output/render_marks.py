@@ -24,6 +24,7 @@ __all__ = [
     "draw_pairs",
     "draw_ring",
     "draw_scale_bar",
+    "is_free",
     "ring_nm",
     "show_colours",
     "type_handles",
@@ -147,9 +148,14 @@ def _free_place(
     for farther in (0.0, 1.2 * pen.size):
         for side in (across, -across):
             place = _beside(centre, side, reach + farther, pen)
-            if all(_apart(place, text, other, pen) for other in axes.texts):
+            if is_free(axes, place, text, pen):
                 return place
     return None
+
+
+def is_free(axes: Axes, place: FloatArray, text: str, pen: Pen) -> bool:
+    """Whether a text, centred on a place, would touch none that stands there already."""
+    return all(_apart(place, text, other, pen) for other in axes.texts)
 
 
 def _apart(place: FloatArray, text: str, other: Text, pen: Pen) -> bool:
