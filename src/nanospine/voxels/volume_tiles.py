@@ -31,7 +31,7 @@ __all__ = ["write_volume_tiles"]
 IntArray = npt.NDArray[np.int64]
 
 _SLAB_BYTES = 256_000_000
-_BLOCK = (128, 1024, 1024)
+_BLOCK = (128, 256, 256)  # of a level; eight times as many voxels of the one before
 
 
 def write_volume_tiles(
@@ -114,8 +114,9 @@ def _finest(group: Any, tiles: Iterator[VoxelTile], version: str) -> Any:
         if array is None:
             shape = tile.field_shape
             planes = max(_SLAB_BYTES // (shape[1] * shape[2] * data.dtype.itemsize), 1)
-            # The digest reads whole planes: chunks as thick as memory allows
-            array = new_array(group, 0, shape, data.dtype, version, min(128, planes))
+            # The digest reads whole planes: chunks as thick as memory allows, whole in every tile
+            thick = min(128, 1 << (planes.bit_length() - 1))
+            array = new_array(group, 0, shape, data.dtype, version, thick)
         if tuple(array.shape) != tile.field_shape:
             raise GeometryError(
                 f"write_volume_tiles: tiles of one field of {tuple(array.shape)} voxels were "
