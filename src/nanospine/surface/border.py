@@ -38,7 +38,9 @@ _LEAST_ALONG = 0.4
 _SLABS, _AROUND = 3.0, 2.0
 _EVEN, _EVEN_BY_CHANCE = 0.1, 0.9
 # And this share of those in the first slab lie within the same distance of the outline.
-_LEAST_OUTER = 0.6
+_LEAST_OUTER = 0.7
+# Rings narrower than so many typical distances in radius cannot be told from what touches.
+_RESOLVED = 5.0
 # Rings below this share of the largest one's area are background.
 _LEAST_SHARE = 0.05
 
@@ -113,7 +115,7 @@ def lids(points: FloatArray, box: Box) -> tuple[FloatArray, int]:
             deeper = depth < _SLABS
             for body in _rings(ring, typical):
                 if box.assumed and not _is_cut(
-                    body, points[deeper][:, others], depth[deeper], _AROUND * typical
+                    body, points[deeper][:, others], depth[deeper], typical
                 ):
                     continue
                 flat = _filled(body.buffer(-_WITHIN * typical), _SPACING * typical)
@@ -155,11 +157,14 @@ def _is_lined(body: Any, flat: FloatArray, typical: float) -> bool:
     return bool(near.sum() >= _LEAST_ALONG * expected)
 
 
-def _is_cut(body: Any, flat: FloatArray, depth: FloatArray, reach_nm: float) -> bool:
+def _is_cut(body: Any, flat: FloatArray, depth: FloatArray, typical: float) -> bool:
     """Tell a membrane that goes through a plane from one that touches it or ends before.
 
     Depths are in slabs.
     """
+    if 2.0 * body.area / body.length < _RESOLVED * typical:
+        return False
+    reach_nm = _AROUND * typical
     mine = shapely.intersects_xy(body.buffer(reach_nm), flat[:, 0], flat[:, 1])
     flat, depth = flat[mine], depth[mine]
     outer = shapely.distance(shapely.points(flat[depth < 1]), body.exterior) < reach_nm
