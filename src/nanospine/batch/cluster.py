@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from nanospine.batch.task import Outcome, Task, run_task
-from nanospine.batch.workers import threads_each
+from nanospine.batch.task import Outcome, run_task
+from nanospine.batch.workers import Named, threads_each
 from nanospine.core.errors import ConfigError
 
 __all__ = ["run_on_cluster"]
@@ -14,16 +14,22 @@ __all__ = ["run_on_cluster"]
 _CONNECT_S = "30s"
 # A task whose worker dies is tried once more elsewhere: on a cluster, machines are taken away.
 _ALLOWED_FAILURES = 1
+_T = TypeVar("_T", bound=Named)
 
 
 def run_on_cluster(
-    tasks: Sequence[Task], *, address: str, jobs: int, client: Any = None
+    tasks: Sequence[_T],
+    *,
+    address: str,
+    jobs: int,
+    client: Any = None,
+    work: Callable[[_T], Outcome] = run_task,  # type: ignore[assignment]
 ) -> Iterator[Outcome]:
     """Work on tasks on a dask cluster and give each outcome as it comes.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of Task, or of others with a name
         Their paths must mean the same on every worker.
     address : str
         Of a scheduler, such as "tcp://host:8786", or "local" for processes on this machine.
@@ -31,6 +37,8 @@ def run_on_cluster(
         Number of processes of a local cluster.
     client : dask.distributed.Client, optional
         In place of an address; stays open.
+    work : callable
+        What is done with a task; the workers import it.
 
     Raises
     ------
@@ -62,7 +70,8 @@ def run_on_cluster(
                     ) from error
             at = client or opened[-1]
             futures = {
-                at.submit(_on_worker, task, threads_each(jobs), pure=False): task for task in tasks
+                at.submit(_on_worker, work, task, threads_each(jobs), pure=False): task
+                for task in tasks
             }
             for future in as_completed(list(futures)):
                 yield _outcome(future, futures[future])
@@ -71,18 +80,18 @@ def run_on_cluster(
             item.close()
 
 
-def _on_worker(task: Task, threads: int) -> Outcome:
+def _on_worker(work: Callable[[_T], Outcome], task: _T, threads: int) -> Outcome:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads):
-        return run_task(task)
+        return work(task)
 
 
-def _outcome(future: Any, task: Task) -> Outcome:
+def _outcome(future: Any, task: Named) -> Outcome:
     if future.status == "finished":
         outcome: Outcome = future.result()
         return outcome
     error = future.exception()
     text = " ".join(str(error).split())[:300]
     reason = f"its worker was lost, and so was the next that tried it: {text}"
-    return Outcome(task.sample.name, "failed", reason, type(error).__name__)
+    return Outcome(task.name, "failed", reason, type(error).__name__)

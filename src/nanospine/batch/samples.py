@@ -109,7 +109,14 @@ def _from_sheet(sheet: Path) -> list[Sample]:
         if not file:
             faults.append(Fault(where, "no file is named"))
             continue
-        path = sheet.parent / Path(file).expanduser()
+        try:
+            path = sheet.parent / Path(file).expanduser()
+        except RuntimeError as error:
+            faults.append(Fault(where, f"{shown_name(file)}: {error}"))
+            continue
+        if "\0" in file:
+            faults.append(Fault(where, f"{file!r} holds a NUL character, as no file name does"))
+            continue
         if file in seen:
             faults.append(Fault(where, f"{shown_name(file)} is already in row {seen[file]}"))
         seen.setdefault(file, number)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nanospine.config import RunConfig, read_toml
+from nanospine.config import PathText, RunConfig, read_toml
 from nanospine.core.errors import ConfigError
 
 __all__ = ["BATCH_EXAMPLE", "BatchConfig", "BatchOptions", "StatisticsOptions"]
@@ -54,8 +54,8 @@ class _Section(BaseModel):
 class BatchOptions(_Section):
     """`[batch]`: the files, and how much of the machine they get."""
 
-    files: tuple[str, ...] = Field(default=(), strict=False)
-    sheet: str | None = None
+    files: tuple[PathText, ...] = Field(default=(), strict=False)
+    sheet: PathText | None = None
     jobs: Annotated[int, Field(ge=1)] = 1
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     timeout_min: Annotated[float, Field(gt=0)] | None = None

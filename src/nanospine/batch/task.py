@@ -46,6 +46,11 @@ class Task:
     key: str
 
     @property
+    def name(self) -> str:
+        """Name of the sample."""
+        return self.sample.name
+
+    @property
     def folder(self) -> Path:
         """Where the results go."""
         return self.config.output_folder

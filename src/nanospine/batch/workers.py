@@ -19,12 +19,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from nanospine.batch.locks import hold_shared
-from nanospine.batch.task import Outcome, Task, run_task
+from nanospine.batch.task import Outcome, run_task
 
-__all__ = ["run_in_processes", "threads_each"]
+__all__ = ["Named", "run_in_processes", "threads_each"]
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -32,11 +32,22 @@ _THREAD_VARIABLES = (
 _ENDING_S = 5.0
 
 
+class Named(Protocol):
+    """What can be worked on: anything that pickles and has a name, a file or a tile."""
+
+    @property
+    def name(self) -> str:
+        """What its outcome is called."""
+
+
+_T = TypeVar("_T", bound=Named)
+
+
 @dataclass
 class _Worker:
     process: Any
     pipe: Any
-    task: Task | None = None
+    task: Named | None = None
     since: float = 0.0
 
 
@@ -52,13 +63,13 @@ def threads_each(jobs: int, cpus: int | None = None) -> int:
 
 
 def run_in_processes(
-    tasks: Sequence[Task],
+    tasks: Sequence[_T],
     *,
     jobs: int,
     memory_gb: float | None = None,
     timeout_min: float | None = None,
     lock_folder: Path | None = None,
-    work: Callable[[Task], Outcome] = run_task,
+    work: Callable[[_T], Outcome] = run_task,  # type: ignore[assignment]
 ) -> Iterator[Outcome]:
     """Work on tasks in `jobs` processes and give each outcome as it comes.
 
@@ -67,7 +78,7 @@ def run_in_processes(
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of Task, or of others with a name
         Started in this order.
     jobs : int
         Processes at a time.
@@ -78,7 +89,7 @@ def run_in_processes(
     lock_folder : Path, optional
         Where processes say that they are alive.
     work : callable
-        What is done; for tests.
+        What is done with a task; a function at the top of a module, so that it pickles.
     """
     waiting = deque(tasks)
     workers: list[_Worker] = []
@@ -122,7 +133,7 @@ def _start(arguments: tuple[Any, ...], threads: int) -> _Worker:
     return _Worker(process, here)
 
 
-def _give(worker: _Worker, task: Task) -> None:
+def _give(worker: _Worker, task: Named) -> None:
     worker.task, worker.since = task, time.monotonic()
     with contextlib.suppress(OSError):  # it is dead already: its death is heard next
         worker.pipe.send(task)
@@ -150,7 +161,7 @@ def _heard(
     )
     for worker in list(workers):
         seconds = _now() - worker.since
-        name = worker.task.sample.name if worker.task else ""
+        name = worker.task.name if worker.task else ""
         if (outcome := _answer(worker)) is not None:
             worker.task = None
             yield outcome
@@ -208,7 +219,7 @@ def _now() -> float:
 
 
 def _serve(
-    pipe: Any, lock_folder: Path | None, memory_gb: float | None, work: Callable[[Task], Outcome]
+    pipe: Any, lock_folder: Path | None, memory_gb: float | None, work: Callable[[Any], Outcome]
 ) -> None:
     """Do tasks until there are no more; runs in the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer

@@ -235,14 +235,18 @@ def alpha_tiles(
 
 
 def tile_complex(
-    tile: Tile, alpha_nm: float, *, threads: int | None = None
+    tile: Tile, alpha_nm: float, *, halo: bool = False, threads: int | None = None
 ) -> tuple[IntArray, FloatArray]:
-    """Give the tetrahedra of the alpha complex that count in a tile with a halo of 2 alpha."""
+    """Give the tetrahedra of the alpha complex that count in a tile with a halo of 2 alpha.
+
+    With `halo` also the others: those whose circumsphere reaches out of the halo may be wrong.
+    """
     try:
         corners = delaunay(tile.points_nm, threads=threads).tetrahedra
     except GeometryError:  # too few points, or on one plane: no tetrahedron
         return np.empty((0, 4), dtype=np.int64), np.empty(0)
-    return _chosen(tile.points_nm, corners, tile.own, float(alpha_nm))
+    own = np.ones_like(tile.own) if halo else tile.own
+    return _chosen(tile.points_nm, corners, own, float(alpha_nm))
 
 
 @njit(cache=True)

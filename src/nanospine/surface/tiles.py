@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError, ReadError, TooFewPointsError
+from nanospine.core.files import atomic_path
 from nanospine.core.progress import Progress, report
 
 __all__ = ["PointSource", "Tile", "TiledPoints", "rows_of"]
@@ -22,6 +23,7 @@ PointSource = npt.ArrayLike | Path | str
 
 _CHUNK = 1_000_000
 _ROW = np.dtype([("xyz", "<f8", 3), ("id", "<i8")])
+_SORTED, _INDEX = "sorted.bin", "index.npz"
 _MOST_CELLS = 2**20  # along an axis: three of them are one number of 60 bits
 # Rounding of a coordinate must not put a point outside of the halo that is inside.
 _SLACK = 1e-6
@@ -51,14 +53,18 @@ class TiledPoints:
 
     Parameters
     ----------
-    source : array_like (n, 3), or path of a .npy or .parquet file
-        Positions in nanometres; files are read in pieces (`x_nm`, `y_nm`, `z_nm` of Parquet).
+    source : array_like (n, 3), or path of a .npy or .parquet file, or of a folder of .parquet
+        Positions in nanometres; files are read in pieces (`x_nm`, `y_nm`, `z_nm` of Parquet). The
+        files of a folder, and of folders in it, follow each other by name.
     halo_nm : float
         Width of the halo around each tile.
     points_per_tile : int
         Tiles are split until they have no more, without their halo.
     folder : path, optional
         For the temporary file, 32 bytes per point; the system's folder otherwise.
+    keep : path, optional
+        A folder in which the sorted points stay, so that other processes read the tiles with
+        :meth:`stored`.
 
     Raises
     ------
@@ -85,23 +91,66 @@ class TiledPoints:
         points_per_tile: int = 500_000,
         *,
         folder: str | Path | None = None,
+        keep: str | Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.halo_nm = float(halo_nm)
         self.n_points, self._low, span = _extent(source)
         self._cell_nm = max(self.halo_nm * (1 + _SLACK), span / _MOST_CELLS, 1e-300)
-        self._keys, self._counts = self._count(source)
-        self._begins = np.concatenate([[0], np.cumsum(self._counts)])
-        self._cells = np.column_stack(
-            [self._keys >> 40, self._keys >> 20 & 0xFFFFF, self._keys & 0xFFFFF]
-        )
+        self._index(*self._count(source))
         self._boxes = _split(self._cells, self._counts, points_per_tile)
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._file: IO[bytes]
+        if keep is None:
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        else:
+            self._file = (Path(keep) / _SORTED).open("w+b")
         try:
             self._scatter(source, progress)
+            if keep is not None:
+                self._save(Path(keep))
         except BaseException:
             self.close()
             raise
+
+    def _save(self, folder: Path) -> None:
+        """Write the index; it is there only when the points are."""
+        with atomic_path(folder / _INDEX) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file, halo_nm=self.halo_nm, n_points=self.n_points, low=self._low,
+                cell_nm=self._cell_nm, keys=self._keys, counts=self._counts,
+                boxes=np.array(self._boxes, dtype=np.int64),
+            )  # fmt: skip
+
+    @classmethod
+    def stored(cls, folder: str | Path) -> TiledPoints:
+        """Open what was kept in a folder.
+
+        Raises
+        ------
+        ReadError
+            When it is not there whole.
+        """
+        self = cls.__new__(cls)
+        try:
+            with np.load(Path(folder) / _INDEX, allow_pickle=False) as index:
+                self.halo_nm, self.n_points = float(index["halo_nm"]), int(index["n_points"])
+                self._low, self._cell_nm = index["low"], float(index["cell_nm"])
+                self._index(index["keys"], index["counts"])
+                self._boxes = [(box[0], box[1]) for box in index["boxes"]]
+            file = (Path(folder) / _SORTED).open("rb")
+        except (OSError, ValueError, KeyError) as error:
+            raise ReadError(f"{folder}: holds no points sorted into tiles ({error}).") from error
+        self._file = file
+        if file.seek(0, 2) != self.n_points * _ROW.itemsize:
+            file.close()
+            raise ReadError(f"{folder}: the points sorted into tiles are not whole; sort again.")
+        return self
+
+    def _index(self, keys: IntArray, counts: IntArray) -> None:
+        """Take the cells that hold points, and how many."""
+        self._keys, self._counts = keys, counts
+        self._begins = np.concatenate([[0], np.cumsum(counts)])
+        self._cells = np.column_stack([keys >> 40, keys >> 20 & 0xFFFFF, keys & 0xFFFFF])
 
     def __enter__(self) -> TiledPoints:
         """Give itself."""
@@ -256,6 +305,13 @@ def _chunks(source: PointSource) -> Iterator[FloatArray]:
             yield np.asarray(points[begin : begin + _CHUNK], dtype=np.float64)
         return
     path = Path(source)
+    if path.is_dir():
+        files = sorted(path.rglob("*.parquet"))
+        if not files:
+            raise ReadError(f"{path}: a folder with .parquet files was expected, found none.")
+        for file in files:
+            yield from _chunks(file)
+        return
     if path.suffix == ".npy":
         # In memory one piece at a time: a mapped file would count as memory.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -265,7 +321,9 @@ def _chunks(source: PointSource) -> Iterator[FloatArray]:
             yield from _chunks(np.array(array[begin : begin + _CHUNK], dtype=np.float64))
         return
     if path.suffix != ".parquet":
-        raise ReadError(f"{path}: a .npy or .parquet file of positions was expected.")
+        raise ReadError(
+            f"{path}: a .npy or .parquet file of positions was expected, or a folder of .parquet."
+        )
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
