@@ -78,6 +78,21 @@ folder = "results"          # made anew, whole or not at all
 """
 
 
+def _a_path(value: str) -> str:
+    """Check what no file system takes, where the key can still be named."""
+    if "\0" in value:
+        raise ValueError("a path was expected, found one with a NUL character")
+    try:
+        Path(value).expanduser()
+    except RuntimeError as error:  # "~somebody" who is not here
+        raise ValueError(f"{value!r}: {error}") from None
+    return value
+
+
+#: A path as configurations have it.
+PathText = Annotated[str, AfterValidator(_a_path)]
+
+
 def _is_finite(value: Any) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
@@ -118,7 +133,7 @@ class _Section(BaseModel):
 class InputOptions(_Section):
     """`[input]`: the file and what it does not say of itself."""
 
-    path: str
+    path: PathText
     format: str | None = None
     units: Literal["nm", "um", "m", "px"] | None = None
     pixel_size_nm: Annotated[float, Field(gt=0)] | None = None
@@ -174,13 +189,13 @@ class SpineOptions(_Section):
     base_nm: Annotated[float, Field(gt=0)] = 80.0
     join_nm: Annotated[float, Field(gt=0)] = 150.0
     seed: Annotated[int, Field(ge=0)] = 0
-    corrections: str | None = None
+    corrections: PathText | None = None
 
 
 class OutputOptions(_Section):
     """`[output]`: the folder, whether a result in it may be replaced, whether to draw."""
 
-    folder: str
+    folder: PathText
     overwrite: bool = False
     pictures: bool = True
     formats: tuple[ExportFormat, ...] = Field(default=(), strict=False)

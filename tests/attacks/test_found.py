@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nanospine.batch.samples import find_samples
+from nanospine.batch.settings import BatchConfig
 from nanospine.cli.simulate import load_mesh_nm
-from nanospine.core.errors import ReadError, SchemaError
+from nanospine.core.errors import ConfigError, ReadError, SchemaError
 from nanospine.core.region_files import read_region
 from nanospine.output.corrections import read_corrections
 from nanospine.voxels.sidecar import read_sidecar
@@ -84,6 +86,34 @@ def test_mesh(read: Callable[[Path], object], name: str, content: str, said: str
         read(file)
 
 
+def test_mesh_beyond_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "a.off"
+    file.write_text("OFF\n3 1 0\n0 0 0\n1e306 0 0\n0 1 0\n3 0 1 2\n")
+    with pytest.raises(ReadError, match="larger than numbers go"):
+        load_mesh_nm(file, "um")
+
+
 def test_mesh_names_no_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.obj").write_text(OBJ.replace(" 1\nv", "\nv").replace(" 1\nf", "\nf"))
     assert len(load_mesh_nm(tmp_path / "a.obj", "nm").faces) == 1
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "~nosuchuser/a"])
+@pytest.mark.parametrize(
+    "text",
+    ['[batch]\nsheet = "{}"', '[batch]\nfiles = ["{}"]', '[batch]\nfiles = ["a.csv"]\n[spines]\n'
+     'corrections = "{}"'],
+)  # fmt: skip
+def test_names_that_no_file_has(text: str, name: str, tmp_path: Path) -> None:
+    file = tmp_path / "batch.toml"
+    file.write_text(text.format(name) + '\n[output]\nfolder = "out"\n')
+    with pytest.raises(ConfigError, match=r"NUL|home directory"):
+        find_samples(BatchConfig.from_toml(file))
+
+
+@pytest.mark.parametrize("name", ["a\0b.csv", "~nosuchuser/a.csv"])
+def test_sheet_with_names_that_no_file_has(name: str, tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").write_text(f"file\na.csv\n{name}\n")
+    values = {"batch": {"sheet": "samples.csv"}, "output": {"folder": "out"}}
+    with pytest.raises(SchemaError, match="row 3"):
+        find_samples(BatchConfig.from_dict(values, base_folder=tmp_path))

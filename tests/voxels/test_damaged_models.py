@@ -83,6 +83,7 @@ def test_outputs_that_are_no_layers(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("[" * 100_000, "nested too deeply"),
+        ('{"tile": [1e308, 64], "divisor": 1' + "0" * 400 + "}", "too large"),
         ('{"divisor": 0}', "divisor 0"),
         ('{"tile": [0]}', "tile"),
     ],

@@ -223,5 +223,8 @@ def load_mesh_nm(path: Path, unit: str) -> trimesh.Trimesh:
         known = ", ".join(_MESH_SUFFIXES)
         raise ReadError(f"{path.name}: a mesh with one of the suffixes {known} was expected.")
     mesh = load_triangles(path)
-    mesh.apply_scale(_NM_PER[unit])
+    with np.errstate(over="ignore"):
+        mesh.apply_scale(_NM_PER[unit])
+    if not np.isfinite(mesh.vertices).all():
+        raise ReadError(f"{path.name}: is larger than numbers go; is {unit} its unit?")
     return mesh

@@ -222,7 +222,10 @@ def check_path(path: str | os.PathLike[str]) -> Path:
         raise UnsafeFileError(
             f"{text}: is an address, not a file; nanospine reads only local files. Download it."
         )
-    result = Path(text).expanduser()
+    try:
+        result = Path(text).expanduser()
+    except RuntimeError as error:  # "~somebody" who is not here
+        raise ReadError(f"{text}: {error}") from None
     try:
         mode = result.stat().st_mode
     except FileNotFoundError:

@@ -106,7 +106,9 @@ def merged_rows(
         counts = np.rint(total(table["n_localizations"].to_numpy(np.float64)[rows])).astype(int)
     result["n_localizations"] = counts
     order = [name for name in table.columns if name in result]
-    return pd.DataFrame({name: result[name] for name in (*order, *(result.keys() - set(order)))})
+    # Not by a set: its order is another in every process, and tables have to be the same bytes.
+    new = [name for name in result if name not in order]
+    return pd.DataFrame({name: result[name] for name in (*order, *new)})
 
 
 def _position(

@@ -131,7 +131,7 @@ def read_spec(path: str | Path) -> ModelSpec:
         if isinstance(values.get("classes"), dict):
             values["classes"] = {int(key): str(v) for key, v in values["classes"].items()}
         return ModelSpec(**values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
