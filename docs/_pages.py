@@ -21,6 +21,7 @@ EXAMPLES = {
     "spines": "nanospine spines cell1.csv -o cell1-results",
     "run": "nanospine run config.toml",
     "batch": "nanospine batch batch.toml",
+    "field": "nanospine field localizations/ -o field-results --alpha-nm 100 --jobs 2",
     "voxelize": "nanospine voxelize cell1.csv -o cell1.tif --voxel-nm 40",
     "segment": "nanospine segment cell1.tif --method otsu -o labels.tif",
     "export": "nanospine export cell1-results --to stl --to swc --to h5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -179,3 +180,16 @@ def test_a_process_that_dies_costs_its_tile_once(table: Path, tmp_path: Path) ->
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) > 4
+
+
+def test_the_command(table: Path, expected: trimesh.Trimesh, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from nanospine.cli.app import app
+
+    asked = ["field", str(table), "-o", str(tmp_path / "out"), "--alpha-nm", str(ALPHA)]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "18,000" in shown.stdout
+    found = CliRunner().invoke(app, [*asked, "--json"])
+    assert json.loads(found.stdout)["n_faces"] == len(expected.faces)

@@ -16,6 +16,7 @@ from nanospine.cli import (
     doctor,
     envelope,
     export,
+    field,
     filter,
     inspect,
     report,
@@ -56,6 +57,7 @@ app.command("ripley")(ripley.ripley)
 app.command("couple")(couple.couple)
 app.command("run")(run.run)
 app.command("batch")(batch.batch)
+app.command("field")(field.field)
 app.command("report")(report.report)
 app.command("view")(view.view)
 app.command("export")(export.export)
