@@ -11,7 +11,7 @@ import numpy as np, nanospine as ns
 locs = ns.from_arrays(np.zeros((6, 3)), frame=np.arange(6), photons=np.ones(6),
                       trace=np.arange(6) // 2, precision_nm=10.0)
 print(list(ns.link_localizations(locs, 10.0).table.columns))
-print(list(ns.aggregate_traces(locs).table.columns))
+print(list(ns.aggregate_traces(locs, weight="none").table.columns))
 """
 
 
