@@ -231,6 +231,28 @@ def test_channels():
         ns.ripley_by_channel(ns.from_arrays(xy), RADII)
 
 
+def test_channels_by_nearest_distances():
+    xy = SQUARE.sample_nm(400, 3)
+    locs = ns.from_arrays(xy, channel=["x", "y"] * 200, region=SQUARE)
+    x, y = locs.channel("x"), locs.channel("y")
+    radii = RADII[RADII < 60]
+    for name, alone in (
+        ("G", ns.nearest_neighbour_g), ("J", ns.j_function), ("F", ns.empty_space_f),
+    ):  # fmt: skip
+        found = ns.ripley_by_channel(locs, radii, function=name)
+        assert found["x", "x"].name == name
+        np.testing.assert_array_equal(found["x", "x"].values, alone(x, radii).values)
+        if name == "F":
+            assert set(found) == {("x", "x"), ("y", "y")}
+            continue
+        np.testing.assert_array_equal(found["x", "y"].values, alone(x, radii, other=y).values)
+        np.testing.assert_array_equal(found["y", "x"].values, alone(y, radii, other=x).values)
+    found = ns.ripley_by_channel(locs, radii, function="G", correction="border")
+    assert found["y", "y"].correction == "border"
+    with pytest.raises(ConfigError, match="one of K, L, H, g, G, F, J"):
+        ns.ripley_by_channel(locs, radii, function="P")
+
+
 def test_the_assumed_box_is_said():
     k = ns.ripley_k(np.random.default_rng(1).uniform(0, 1, (50, 2)), [0.1])
     assert "the bounding box was taken" in k.notes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -109,16 +110,9 @@ def cross_correlation_fit(
     """
     from scipy import optimize
 
-    if model not in ("exponential", "gaussian"):
-        raise ConfigError(
-            f"cross correlation: model 'exponential' or 'gaussian' was expected, found {model!r}."
-        )
     data = channels(a, b, radii_nm, region, "cross correlation")
     edges = data.edges_nm
-    if len(edges) < 5:
-        raise ConfigError(
-            f"cross correlation: at least 4 rings are needed for a fit, found {len(edges) - 1}."
-        )
+    _check(model, len(edges) - 1)
     cells = Cells(data.a.points_nm, float(edges[-1]))
     rings = Rings(data.a.points_nm, data.region, edges, seed)
     chance = meet_by_chance(rings, cells)
@@ -128,17 +122,8 @@ def cross_correlation_fit(
     spread = np.sqrt(len(data.b) * np.diag(chance.covariance)) / expected
     error = spread * np.sqrt(np.maximum(g, 0.25))
     dimension = data.region.dimension
-    middle = (edges[1:] + edges[:-1]) / 2
-
-    def shape(length: float) -> FloatArray:
-        """Mean of the shape over each ring, by its volume (five nodes)."""
-        nodes, weights = np.polynomial.legendre.leggauss(5)
-        r = middle[:, None] + nodes * (np.diff(edges) / 2)[:, None]
-        weight = weights * r ** (dimension - 1)
-        value = np.exp(-r / length) if model == "exponential" else np.exp(-((r / length) ** 2) / 4)
-        return np.asarray((weight * value).sum(axis=1) / weight.sum(axis=1))
-
     scale = float(edges[-1]) / 4
+    shape = partial(_shape, model, edges, dimension)
 
     def residuals(values: FloatArray) -> FloatArray:
         return np.asarray((g - 1 - values[0] * shape(values[1] * scale)) / error)
@@ -170,6 +155,26 @@ def cross_correlation_fit(
         ),
         notes=tuple(notes),
     )
+
+
+def _check(model: str, n_rings: int) -> None:
+    if model not in ("exponential", "gaussian"):
+        raise ConfigError(
+            f"cross correlation: model 'exponential' or 'gaussian' was expected, found {model!r}."
+        )
+    if n_rings < 4:
+        raise ConfigError(
+            f"cross correlation: at least 4 rings are needed for a fit, found {n_rings}."
+        )
+
+
+def _shape(model: str, edges: FloatArray, dimension: int, length: float) -> FloatArray:
+    """Mean of the shape over each ring, by its volume (five nodes)."""
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    r = (edges[1:, None] + edges[:-1, None]) / 2 + nodes * (np.diff(edges) / 2)[:, None]
+    weight = weights * r ** (dimension - 1)
+    value = np.exp(-r / length) if model == "exponential" else np.exp(-((r / length) ** 2) / 4)
+    return np.asarray((weight * value).sum(axis=1) / weight.sum(axis=1))
 
 
 def _integral(model: str, length: float, dimension: int) -> float:
