@@ -168,7 +168,7 @@ def _summary(spines: Spines) -> dict[str, Any]:
 
 
 def _input(result: Reported) -> dict[str, str]:
-    locs = result.localizations
+    locs, asked = result.localizations, getattr(result.config, "input", None)
     low, high = result.envelope.mesh.bounds
     extent = " × ".join(f"{v / 1000:.2f}" for v in high - low)
     precision = locs.precision_nm
@@ -177,7 +177,8 @@ def _input(result: Reported) -> dict[str, str]:
         median = np.nanmedian(precision, axis=0) if np.isfinite(precision).any() else precision[0]
         shown = ", ".join(f"{v:.1f}" for v in median) + " nm (median of x, y, z)"
     return {
-        "file": str(result.config.input_path),
+        # As it was given: where it lay may be gone, as of the demo, and is nobody else's concern
+        "file": str(getattr(asked, "path", result.config.input_path)),
         "SHA-256": result.input_sha256,
         "localizations used": f"{len(locs):,}",
         "channels": ", ".join(locs.channels) or "one",
