@@ -90,6 +90,17 @@ def test_a_field_that_nobody_said_cuts_too(tilt):
     assert any("its region (assumed) in 2 places" in note for note in wrapped.notes)
 
 
+def test_a_membrane_that_is_open_says_what_to_do():
+    points = cut_shaft()
+    slanted = points[points[:, 0] + 0.7 * points[:, 1] < 1300]
+    for wrapped in (ns.envelope(points, border=None), ns.envelope(slanted)):
+        assert any("the membrane is open" in n or "no hollow" in n for n in wrapped.notes)
+    # cut out of a larger table, whose assumed region is larger
+    locs = ns.from_arrays(np.concatenate([points, points + np.array([9000, 0, 0])]))
+    part = locs.select(locs.table["x_nm"].to_numpy() < 5000, operation="crop")
+    assert any("(assumed) in 2 places" in note for note in ns.envelope(part).notes)
+
+
 @pytest.mark.parametrize("noise_nm", [0.0, 10.0, 25.0])
 @pytest.mark.parametrize(
     "shape",

@@ -55,8 +55,9 @@ def border_of(
     """
     if isinstance(border, str) and border == "auto":
         region = getattr(locs_or_xyz, "region", None)
-        if region is None:
-            points = np.asarray(locs_or_xyz, dtype=np.float64)
+        if region is None or (isinstance(region, Box) and region.assumed):
+            # Not the assumed region: rows may have been cut out since.
+            points = np.asarray(getattr(locs_or_xyz, "xyz_nm", locs_or_xyz), dtype=np.float64)
             return bounding_box(points) if np.isfinite(points).all() else None
         return region if isinstance(region, Box) else None
     if border is None or isinstance(border, Box):

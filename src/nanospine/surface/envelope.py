@@ -52,6 +52,8 @@ _FIT_LENGTH = 0.8
 _RESOLVED = 2.0
 # Part of the vertices that may go back from the fit without a word.
 _MUCH = 0.01
+# A surface around a membrane that is on average thinner than this many alphas is a sheet.
+_SHEET = 1.6
 # Surfaces with longer edges than this are subdivided before the fit: a neck of 100 nm must not
 # be a prism of six sides.
 _COARSE_NM = 45.0
@@ -182,6 +184,8 @@ def envelope(
             0.0 if components == "all" else min_component_fraction, notes,
         )  # fmt: skip
     mesh = _uncut(vertices, faces, carved, notes)
+    if label == "membrane" and method == "carve" and alpha_nm == "auto" and not note:
+        notes += _sheet(mesh, used)
     if len(std) != len(vertices):
         std = np.full(len(vertices), np.nan)
     if edge_nm is not None:
@@ -226,6 +230,19 @@ def _uncut(
             "towards where it was carved: too large there by about two precisions."
         )
     return mesh
+
+
+def _sheet(mesh: trimesh.Trimesh, alpha_nm: float) -> list[str]:
+    """Say that the surface goes along both sides of a membrane, where it seems to."""
+    thickness = 2.0 * float(mesh.volume / mesh.area)
+    if thickness > _SHEET * alpha_nm:
+        return []
+    return [
+        f"The surface is a sheet, {thickness:.0f} nm thick on average at alpha {alpha_nm:.0f} nm, "
+        "not the hull of a hollow: the membrane is open somewhere. Does a field of view or a "
+        "region of interest that is no box cut the dendrite? Keep the localizations of a box: "
+        "nanospine filter --where 'x_nm > 2000 and x_nm < 9000'. Or is the label 'filled'?"
+    ]
 
 
 def _closed(
