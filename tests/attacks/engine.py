@@ -254,6 +254,9 @@ def command(attack: Attack, n: int = 20_000) -> int:
     counts = run(attack, options.n, options.seed, options.first, options.state, tell)
     print("\n".join(counts.faults))  # noqa: T201
     print(counts.table(attack.result, attack.refusal))  # noqa: T201
+    never = [name for name, row in counts.rows.items() if sum(row) > 200 and not row[0]]
+    if never:  # an attack that never comes through tests nothing behind the door
+        print(f"Not one result of: {', '.join(sorted(never))}.")  # noqa: T201
     print(  # noqa: T201
         f"seed {options.seed}: {counts.executions:,} executions, {len(counts.faults)} faults, "
         f"{counts.seconds:.0f} s"

@@ -195,10 +195,13 @@ class Source:
             return self.files[name]
         if self.kind == "folder":
             with _open_regular(self.path / name, follow=False) as handle:
-                data = handle.read(LIMITS.decoded_bytes + 1)
-            if len(data) > LIMITS.decoded_bytes:
-                raise UnsafeFileError(f"{self.path.name}/{name}: too large to be read as a whole.")
-            return data
+                size = os.fstat(handle.fileno()).st_size
+                if size > LIMITS.decoded_bytes:
+                    raise UnsafeFileError(
+                        f"{self.path.name}/{name}: too large to be read as a whole."
+                    )
+                # As many as there are: room for all that is asked for is taken before it is read.
+                return handle.read(size)
         with self.open() as handle, open_zip(handle, self.path.name) as archive:
             return unpack_member(archive, name, self.path.name)
 
