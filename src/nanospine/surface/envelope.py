@@ -241,7 +241,8 @@ def _sheet(mesh: trimesh.Trimesh, alpha_nm: float) -> list[str]:
         f"The surface is a sheet, {thickness:.0f} nm thick on average at alpha {alpha_nm:.0f} nm, "
         "not the hull of a hollow: the membrane is open somewhere. Does a field of view or a "
         "region of interest that is no box cut the dendrite? Keep the localizations of a box: "
-        "nanospine filter --where 'x_nm > 2000 and x_nm < 9000'. Or is the label 'filled'?"
+        "ns.keep_box, nanospine filter --step 'keep_box [2000,0] [9000,5000]'. Or is the label "
+        "'filled'?"
     ]
 
 
