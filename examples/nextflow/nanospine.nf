@@ -15,13 +15,16 @@ process NANOSPINE_SPINES {
 
     output:
     tuple val(meta), path("${meta.id}"), emit: folder
-    tuple val(meta), path("${meta.id}/spines.csv"), emit: table
+    // With the name of the file in front, so that tables of many files can be put together.
+    tuple val(meta), path("${meta.id}.spines.csv"), emit: table
     path 'versions.yml', emit: versions
 
     script:
     """
     export OMP_NUM_THREADS=${task.cpus} NUMBA_NUM_THREADS=${task.cpus}
     nanospine spines '${localizations}' --units ${units} -o '${meta.id}'
+    ID='${meta.id}' awk '{ print (NR == 1 ? "file" : ENVIRON["ID"]) "," \$0 }' \
+        '${meta.id}/spines.csv' > '${meta.id}.spines.csv'
     echo "nanospine: \$(nanospine --version | cut -d' ' -f2)" > versions.yml
     """
 }
