@@ -57,6 +57,21 @@ def work(which):
     return data.data[sorted(names)].to_numpy(float).sum(axis=0)
 """),
     },
+    "read MINFLUX .npy, last valid iteration": {
+        "nanospine": ("nanospine", """
+import nanospine as ns
+def work(which):
+    locs = ns.read(place / f"minflux_{which}.npy", z_scale=0.7)
+    return np.append(locs.xyz_nm.sum(axis=0), len(locs))
+"""),
+        "pyMINFLUX": ("pyminflux", """
+from pyminflux.reader import MinFluxReader
+def work(which):
+    reader = MinFluxReader(place / f"minflux_{which}.npy", z_scaling_factor=0.7)
+    table = reader.processed_dataframe
+    return np.append(table[["x", "y", "z"]].to_numpy(float).sum(axis=0), len(table))
+"""),
+    },
     "DBSCAN, number of clusters": {
         "nanospine": ("nanospine", """
 import nanospine as ns
@@ -218,6 +233,7 @@ def make_input(place: Path, n: int) -> None:
         np.save(place / f"{which}.npy", xyz)
         np.savetxt(place / f"{which}_xy.csv", xyz[:, :2], delimiter=",", header="x,y", comments="")
         ns.write(ns.from_arrays(xyz, photons=1000.0, frame=1), place / f"{which}.csv")
+        np.save(place / f"minflux_{which}.npy", minflux(xyz, rng))
         shell = rng.normal(size=(count, 3))
         shell *= (1000 + rng.normal(0, 8, (count, 1))) / np.linalg.norm(shell, axis=1)[:, None]
         np.save(place / f"shell_{which}.npy", shell)
@@ -228,6 +244,28 @@ def make_input(place: Path, n: int) -> None:
         spot = rng.uniform(0, 50_000, (len(on), 2))[molecule] + rng.normal(0, 10, (len(frame), 2))
         order = np.argsort(frame, kind="stable")
         np.save(place / f"blinks_{which}.npy", np.vstack([spot.T, frame])[:, order])
+
+
+def minflux(xyz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give positions as Imspector exports a 3-D recording: ten iterations, traces of five."""
+    numbers = [("itr", "<i4"), ("tic", "<u8"), ("loc", "<f8", (3,)), ("lnc", "<f8", (3,)),
+               ("eco", "<i4"), ("ecc", "<i4"), ("efo", "<f8"), ("efc", "<f8"), ("sta", "<i4"),
+               ("cfr", "<f8"), ("dcr", "<f8"), ("ext", "<f8", (3,)), ("gvy", "<f8"),
+               ("gvx", "<f8"), ("eoy", "<f8"), ("eox", "<f8"), ("dmz", "<f8"), ("lcy", "<f8"),
+               ("lcx", "<f8"), ("lcz", "<f8"), ("fbg", "<f8")]  # fmt: skip
+    kind = [("itr", numbers, (10,)), ("sqi", "<u4"), ("gri", "<u4"), ("tim", "<f8"),
+            ("tid", "<i4"), ("vld", "?"), ("act", "?"), ("dos", "<i4"), ("sky", "<i4"),
+            ("fluo", "<u1")]  # fmt: skip
+    table = np.zeros(len(xyz), kind)
+    each = table["itr"]
+    each["itr"] = np.arange(10)
+    each["loc"] = xyz[:, None] * 1e-9 + rng.normal(0, 5e-9, (len(xyz), 10, 3))
+    each["eco"], each["efo"] = 100, rng.normal(50_000, 5000, (len(xyz), 10))
+    each["cfr"], each["dcr"], each["fbg"] = 0.4, rng.uniform(0.2, 0.6, (len(xyz), 10)), 5000.0
+    table["tid"] = np.arange(len(xyz)) // 5
+    table["tim"] = np.arange(len(xyz)) * 1e-3
+    table["vld"] = rng.random(len(xyz)) < 0.9
+    return table
 
 
 def compare(
