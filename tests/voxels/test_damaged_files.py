@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import os
+import pickle
 import struct
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from nanospine.core.errors import ReadError
+from nanospine.core.errors import ReadError, UnsafeFileError
 from nanospine.core.region_files import read_region
 from nanospine.voxels.deep_folders import _read as read_tool_labels
 from nanospine.voxels.grid import VoxelGrid
@@ -129,3 +133,63 @@ def test_three_or_four_columns_are_no_colours(
     back = read_volume(path)
     np.testing.assert_array_equal(back.data, data)
     np.testing.assert_allclose(back.voxel_nm, (50, 20, 10), rtol=1e-6)
+
+
+class Harm:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("kind", ["|O", "|u1"])
+@pytest.mark.parametrize("filters", [["pickle"], ["zlib", "pickle"], []])
+def test_pickles_in_a_zarr_do_not_run(kind: str, filters: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    store, mark = tmp_path / "a.ome.zarr", tmp_path / "harmed"
+    (store / "0").mkdir(parents=True)
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
+    scale = [{"type": "scale", "scale": [1, 1, 1]}]
+    level = {"path": "0", "coordinateTransformations": scale}
+    image = {"version": "0.4", "axes": axes, "datasets": [level]}
+    (store / ".zattrs").write_text(json.dumps({"multiscales": [image]}))
+    array = {
+        "zarr_format": 2, "shape": [1, 1, 2], "chunks": [1, 1, 2], "dtype": kind, "fill_value": 0,
+        "order": "C", "compressor": None if filters else {"id": "pickle"},
+        "filters": [{"id": name} for name in filters] or None,
+    }  # fmt: skip
+    (store / "0" / ".zarray").write_text(json.dumps(array))
+    (store / "0" / "0.0.0").write_bytes(pickle.dumps(Harm(mark)))
+    with pytest.raises(UnsafeFileError, match="pickles"):
+        read_volume(store)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("how", ["link", "raw", "virtual"])
+def test_voxels_of_an_imaris_file_that_lie_elsewhere(how: str, tmp_path: Path) -> None:
+    place = write_volume(
+        VoxelGrid(np.zeros((2, 3, 4), np.uint8), (1, 1, 1), (0, 0, 0)), tmp_path / "a.ims",
+        sidecar=False,
+    )  # fmt: skip
+    (tmp_path / "secret").write_bytes(bytes(64))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["Data"] = np.ones((2, 3, 4), np.uint8)
+    with h5py.File(place, "a") as file:
+        group = file["DataSet/ResolutionLevel 0/TimePoint 0/Channel 0"]
+        del group["Data"]
+        if how == "link":
+            group["Data"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/Data")
+        elif how == "raw":
+            group.create_dataset(
+                "Data", (2, 3, 4), np.uint8, external=[(str(tmp_path / "secret"), 0, 64)]
+            )
+        else:
+            layout = h5py.VirtualLayout((2, 3, 4), np.uint8)
+            layout[...] = h5py.VirtualSource(str(tmp_path / "other.h5"), "Data", (2, 3, 4))
+            group.create_virtual_dataset("Data", layout)
+    with pytest.raises(UnsafeFileError, match="other files"):
+        read_volume(place)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ReadError, WriteError
+from nanospine.core.errors import ReadError, UnsafeFileError, WriteError
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_ims", "write_ims"]
@@ -70,6 +70,7 @@ def read_ims(path: Path, channel: int | None = None) -> RawVolume:
                 raise ReadError(f"{path}: {len(time)} channels; give channel=0, 1, ...")
             image = held["DataSetInfo/Image"].attrs
             group = time[f"Channel {channel or 0}"]
+            _check_own(held, group["Data"], path)
             # Blocks are padded: what is the image is said beside it.
             size = [int(_text(group.attrs.get(f"ImageSize{n}", image[n]))) for n in "ZYX"]
             check_declared(group["Data"].shape, group["Data"].dtype.itemsize, path)
@@ -85,6 +86,16 @@ def read_ims(path: Path, channel: int | None = None) -> RawVolume:
     if not np.isfinite(voxel).all():
         return RawVolume(data)
     return RawVolume(data, voxel, low * scale + voxel / 2)
+
+
+def _check_own(file: Any, data: Any, path: Path) -> None:
+    """Refuse voxels that lie in other files, which somebody else chose."""
+    import h5py
+
+    creation = data.id.get_create_plist()
+    elsewhere = data.file.filename != file.filename or creation.get_external_count() > 0
+    if elsewhere or creation.get_layout() == h5py.h5d.VIRTUAL:
+        raise UnsafeFileError(f"{path}: its voxels lie in other files; they are not read.")
 
 
 def _storable(data: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ConfigError, ReadError
+from nanospine.core.errors import ConfigError, ReadError, UnsafeFileError
+from nanospine.core.files import read_json
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = [
@@ -134,6 +135,7 @@ def block_means(data: npt.NDArray[Any], step: npt.NDArray[np.int64]) -> npt.NDAr
 def read_ome_zarr(path: Path, channel: int | None = None) -> RawVolume:
     """Read the finest level of an image of OME-Zarr 0.4 or 0.5."""
     zarr = _zarr()
+    _refuse_pickles(path)
     try:
         group = zarr.open_group(path, mode="r")
         attributes = dict(group.attrs)
@@ -166,6 +168,28 @@ def read_ome_zarr(path: Path, channel: int | None = None) -> RawVolume:
     voxel, origin = scale[keep] * factors, shift[keep] * factors
     known = bool(np.isfinite(voxel).all())
     return RawVolume(data, voxel if known else None, origin if known else None)
+
+
+def _refuse_pickles(path: Path) -> None:
+    """Refuse a store that names pickle as a codec: some versions of zarr would unpickle chunks."""
+    for name in (".zarray", ".zmetadata", "zarr.json"):
+        for file in path.rglob(name):
+            try:
+                words = _words(read_json(file))
+            except (OSError, ValueError, RecursionError) as error:
+                raise ReadError(f"{file}: cannot be read: {error}.") from error
+            if any(word.lower().endswith("pickle") for word in words):
+                raise UnsafeFileError(
+                    f"{path}: its chunks are Python pickles, which can run code; they are not read."
+                )
+
+
+def _words(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for item in content.values() if isinstance(content, dict) else content:
+            yield from _words(item)
 
 
 def _zarr() -> Any:
