@@ -9,6 +9,7 @@ from scipy import sparse
 
 from nanospine.surface.curvature import bending, face_normals, face_pairs
 from nanospine.surface.feet import Feet, unit_normals
+from nanospine.surface.fit_deviation import deviation_of_fit, patch
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.offset import smooth_offset, solve
 
@@ -24,9 +25,6 @@ _SHRINK, _GROW = 0.5, -0.53
 _REGULAR = 0.58
 # The shift by curvature is a second-order term: it is not trusted beyond this part of the noise.
 _MOST_SHIFT = 0.5
-# Rounds of the fit and its triangles narrow the patch that an offset is averaged over: how much
-# larger real deviations are (measured on planted spines, 2-25 nm and 5,000 to 50,000 points).
-OVER_PATCH = 2.3
 # Self-intersections, over faces, that are few enough to be smoothed away one by one; attempts.
 _FEW_CUTS = 1e-3
 _UNTANGLE_ROUNDS = 6
@@ -227,7 +225,11 @@ def fit_to_membrane(
         penalty = near.sum() / areas.sum() * length**2 * stiffness
         offset = smooth_offset(feet, near, weight, penalty)
         if number == rounds - 1:
-            std = _deviation(feet, near, weight, offset, areas, stiffness, length)
+            sums = patch(
+                length, len(moved) / areas.sum(), rounds=rounds, sweeps=sweeps,
+                steps=(_SHRINK, _GROW),
+            )  # fmt: skip
+            std = deviation_of_fit(feet, near, weight, offset, areas, stiffness, length, sums)
         moved = moved + offset[:, None] * normals
         feet.signed_nm = signed
         if number < rounds - 1:  # smoothing pulls thin necks in: the offset has the last word
@@ -261,36 +263,6 @@ def noise_over(
     limit = _MOST_SHIFT * deviation
     shift = np.clip(0.5 * (at_feet * variance).sum(axis=1), -limit, limit)
     return deviation, shift, bend.sum(axis=1)
-
-
-def _deviation(
-    feet: Feet,
-    near: npt.NDArray[np.bool_],
-    weight: FloatArray,
-    offset: FloatArray,
-    areas: FloatArray,
-    stiffness: sparse.csr_matrix,
-    length_nm: float,
-) -> FloatArray:
-    """Give the standard deviation of the offset of each vertex.
-
-    A minimum of ``sum w (s - h)^2 + d l^2 integral |grad h|^2`` averages over an area of 4 pi l^2
-    (the square of its kernel integrates to one over that): the variance is that of the residuals
-    over the number of localizations there.
-    """
-    corner = feet.faces[feet.face[near]]
-    share = feet.weights[near] * weight[near, None]
-    rest = feet.signed_nm[near] - (feet.weights[near] * offset[corner]).sum(axis=1)
-    scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
-    share = share * (np.abs(rest) < 4.0 * max(scale, 1e-9))[:, None]
-    n = len(areas)
-    sums = np.zeros((2, n))
-    for k in range(3):
-        sums[0] += np.bincount(corner[:, k], share[:, k], n)
-        sums[1] += np.bincount(corner[:, k], share[:, k] * weight[near] * rest**2, n)
-    matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
-    total, square = (np.maximum(solve(matrix, row, 1e-6), 1e-12) for row in sums)
-    return np.asarray(OVER_PATCH * np.sqrt(square / (4 * np.pi * length_nm**2)) / total)
 
 
 def _weights(deviation: FloatArray, near: npt.NDArray[np.bool_]) -> FloatArray:
