@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     import trimesh
 
     from nanospine.surface.tile_boundary import TileBoundary
-    from nanospine.surface.tiles import TiledPoints
 
 __all__ = ["FieldSurface", "FieldTile", "surface_of_field", "work_on_tile"]
 
@@ -189,10 +187,14 @@ def surface_of_field(
 def work_on_tile(tile: FieldTile) -> Outcome:
     """Do one tile; what is wrong with it is an outcome, never an exception."""
     from nanospine.surface.tile_boundary import tile_boundary
+    from nanospine.surface.tiles import TiledPoints
 
     start = time.perf_counter()
     try:
-        found = tile_boundary(_opened(tile.folder).read(tile.number), tile.alpha_nm)
+        # Opened anew for each: a dask worker may have several threads, and a file one place.
+        with TiledPoints.stored(tile.folder) as stored:
+            points = stored.read(tile.number)
+        found = tile_boundary(points, tile.alpha_nm)
         with atomic_path(tile.result) as temporary, temporary.open("wb") as file:
             np.savez(
                 file, tetrahedra=found.tetrahedra, open=np.packbits(found.open, axis=1),
@@ -207,14 +209,6 @@ def work_on_tile(tile: FieldTile) -> Outcome:
         reason = f"{error.filename or 'files'}: {error.strerror or error}."
         return Outcome(tile.name, "failed", reason, "OSError")
     return Outcome(tile.name, "done", seconds=time.perf_counter() - start)
-
-
-@lru_cache(maxsize=1)
-def _opened(folder: Path) -> TiledPoints:
-    """Give the sorted points of a folder; a worker reads their index once."""
-    from nanospine.surface.tiles import TiledPoints
-
-    return TiledPoints.stored(folder)
 
 
 def _check_folder(folder: Path) -> None:
