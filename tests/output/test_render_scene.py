@@ -18,6 +18,7 @@ from PIL import Image
 import nanospine as ns
 from nanospine.core.colours import TYPE_COLOURS, rgb
 from nanospine.core.errors import ConfigError, SchemaError, TooFewPointsError
+from nanospine.output.raster import Surface, compose
 from nanospine.output.raster_camera import Camera
 from nanospine.output.render_close import lone_spine
 from nanospine.output.render_colours import cube_density_per_um3, point_colours
@@ -280,26 +281,38 @@ def test_spines_stand_upright_in_their_pictures(found):
         assert tip[1] > 0.99 * np.linalg.norm(tip)
 
 
-def test_a_spine_alone_has_no_holes_where_something_was_cut_off(found):
+def test_a_spine_alone_has_no_holes_where_its_neighbours_were(found):
     scene = stage(found, shaft_opacity=1.0)
     whole = found.envelope.volume
     for spine in found.spines:
-        tip, base = spine.centreline_nm[-1], spine.centreline_nm[0]
-        across = spine_rotation(spine, found)  # upright; turned to look at it from below
-        rotation = np.stack([across[0], across[2], -across[1]])
-        other = next(item for item in found.spines if item.id != spine.id)
-        camera = Camera(rotation, base, 100.0, 100, 100)
-        for limit, low, high in ((1e9, 0.5, 1.0), (100.0, 0.01, 0.7)):
-            alone = lone_spine(spine, found, scene, camera, limit)
-            mesh = trimesh.Trimesh(alone.vertices_nm, alone.faces)  # joins equal corners
-            assert mesh.is_watertight
-            mesh.fix_normals()
-            assert low * whole < mesh.volume < high * whole
-            assert ((mesh.vertices - base) @ rotation[2]).max() < limit + 1e-6
-            # The neighbour is gone, the spine itself is not
-            gone = other.centreline_nm[-1]
-            assert np.linalg.norm(mesh.vertices - gone, axis=1).min() > 100
-            assert np.linalg.norm(mesh.vertices - tip, axis=1).min() < 100
+        base, tip = spine.centreline_nm[0], spine.centreline_nm[-1]
+        camera = Camera(spine_rotation(spine, found), base, 100.0, 100, 100)
+        alone = lone_spine(spine, found, scene, camera, 1e9)
+        mesh = trimesh.Trimesh(alone.vertices_nm, alone.faces)
+        assert mesh.is_volume  # closed, and every triangle turned outward
+        assert 0.5 * whole < mesh.volume < whole
+        for other in found.spines:
+            gone = np.linalg.norm(mesh.vertices - other.centreline_nm[-1], axis=1).min() > 100
+            assert gone == (other.id != spine.id), (spine.id, other.id)
+        assert np.linalg.norm(mesh.vertices - tip, axis=1).min() < 100
+
+
+def test_what_stands_before_a_plane_is_cut_to_a_section():
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=100.0)
+    xyz, faces = np.array(ball.vertices), np.array(ball.faces)
+    blue = np.tile([0.0, 0.0, 1.0], (len(xyz), 1))
+    camera = Camera(np.eye(3), np.zeros(3), 2.0, 120, 120)
+    item = Surface(xyz, faces, blue, np.array(ball.vertex_normals), nearest_nm=60.0)
+    picture = compose([item], None, camera)
+    rows, columns = np.indices((120, 120))
+    far = 2.0 * np.hypot(rows - 59.5, columns - 59.5)
+    inner, rim = far < 76, (far > 84) & (far < 95)  # the section has a radius of 80 nm
+    np.testing.assert_allclose(picture.depth[inner], 60.0)
+    np.testing.assert_allclose(picture.depth[rim], np.sqrt(1e4 - far[rim] ** 2), atol=5.0)
+    grey = picture.image[inner]
+    assert np.ptp(grey, axis=0).max() < 0.02  # flat
+    assert (picture.image[rim][:, 2] > picture.image[rim][:, 0] + 0.2).all()
+    assert (picture.image[far > 104] == 1.0).all()
 
 
 def test_an_own_camera_is_used_as_it_is(found):

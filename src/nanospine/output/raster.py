@@ -40,6 +40,9 @@ class Surface:
     normals : ndarray, shape (n, 3)
     opacity : float
         1 hides what is behind. Of what is less, only the front is drawn, as of a glass.
+    nearest_nm : float
+        What is nearer to the viewer than this, seen from the middle of the picture, is cut off;
+        closed surfaces are sections there.
     """
 
     vertices_nm: FloatArray
@@ -47,6 +50,7 @@ class Surface:
     colours: FloatArray
     normals: FloatArray
     opacity: float = 1.0
+    nearest_nm: float = np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +165,9 @@ def draw_mesh(
 
 
 def _draw(layer: Layer, camera: Camera, item: Surface) -> None:
-    draw_triangles(layer, camera, item.vertices_nm, item.faces, item.colours, item.normals)
+    draw_triangles(
+        layer, camera, item.vertices_nm, item.faces, item.colours, item.normals, item.nearest_nm
+    )
 
 
 def _range(layers: Sequence[Layer]) -> Range:

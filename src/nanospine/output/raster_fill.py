@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from nanospine.core.colours import BACKGROUND_COLOUR, rgb
 from nanospine.output.raster_camera import Camera
 
 __all__ = ["Layer", "draw_points", "draw_triangles", "empty_layer", "vertex_normals"]
@@ -17,6 +18,10 @@ Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _AT_ONCE = 500_000
+
+
+# In place of a normal's z: the back of a surface, where something before it was cut off
+_INSIDE = -2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +64,13 @@ def draw_triangles(
     faces: IntArray,
     colours: FloatArray,
     normals: FloatArray,
+    nearest_nm: float = np.inf,
 ) -> None:
-    """Draw triangles into a layer; colours (n, 3) and normals (n, 3) are those of the vertices."""
+    """Draw triangles into a layer; colours (n, 3) and normals (n, 3) are those of the vertices.
+
+    What is nearer than `nearest_nm` is cut off. Where a closed surface, whose triangles turn
+    counterclockwise outside, shows its inside then, it is drawn as a plane section.
+    """
     if len(faces) == 0:
         return
     seen = normals @ camera.rotation.T
@@ -71,7 +81,13 @@ def draw_triangles(
         attributes,
         layer.depth,
         layer.surface,
+        nearest_nm,
     )
+    if np.isfinite(nearest_nm):
+        inside = layer.surface[..., 5] == _INSIDE
+        layer.depth[inside] = nearest_nm
+        layer.surface[inside, :3] = rgb(BACKGROUND_COLOUR)
+        layer.surface[inside, 3:] = (0.0, 0.0, 1.0)
 
 
 def draw_points(
@@ -172,6 +188,7 @@ def _fill_triangles(  # pragma: no cover - compiled
     attributes: Float32Array,
     depth: Float32Array,
     surface: Float32Array,
+    nearest: float,
 ) -> None:
     height, width = depth.shape
     for f in range(faces.shape[0]):
@@ -195,9 +212,12 @@ def _fill_triangles(  # pragma: no cover - compiled
                 if u < 0.0 or v < 0.0 or w < 0.0:
                     continue
                 z = u * projected[i, 2] + v * projected[j, 2] + w * projected[k, 2]
-                if z <= depth[y, x]:
+                if z <= depth[y, x] or z > nearest:
                     continue
                 depth[y, x] = z
+                if nearest < np.inf and area > 0.0:  # rows run downward: seen from behind
+                    surface[y, x, 5] = _INSIDE
+                    continue
                 for a in range(6):
                     surface[y, x, a] = (
                         u * attributes[i, a] + v * attributes[j, a] + w * attributes[k, a]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from nanospine.core.colours import BACKGROUND_COLOUR, SHAFT_COLOUR, rgb
+from nanospine.core.colours import SHAFT_COLOUR, rgb
 from nanospine.output.raster import Surface
 from nanospine.output.raster_fill import vertex_normals
 
@@ -50,15 +50,9 @@ def lone_spine(
     """
     part, used = _in_sight(scene, camera)
     others = (spines.vertex_spine[used] >= 0) & (spines.vertex_spine[used] != spine.id)
-    towards = camera.rotation[2]
-    nearer = (part.vertices_nm - camera.centre_nm) @ towards - limit_nm
-    beyond = nearer > 0
-    # A triangle across the plane stays, its far corners laid into the plane: a straight edge
-    kept = ~others[part.faces].any(axis=1) & ~beyond[part.faces].all(axis=1)
+    kept = ~others[part.faces].any(axis=1)
     rim = _edges_between(part.faces, kept)
-    laid = part.vertices_nm - np.where(beyond, nearer, 0.0)[:, None] * towards
-    base = replace(part, vertices_nm=laid, faces=part.faces[kept])
-    return closed_part(base, rim, beyond, towards)
+    return closed_part(replace(part, faces=part.faces[kept], nearest_nm=limit_nm), rim)
 
 
 def _in_sight(scene: Stage, camera: Camera) -> tuple[Surface, IntArray]:
@@ -75,28 +69,29 @@ def _in_sight(scene: Stage, camera: Camera) -> tuple[Surface, IntArray]:
 
 
 def _edges_between(faces: IntArray, kept: BoolArray) -> IntArray:
-    """Edges that one triangle that is kept shares with one that is not, shape (n, 2)."""
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    key = edges[:, 0] * (int(faces.max(initial=0)) + 1) + edges[:, 1]
+    """Edges that one triangle that is kept shares with one that is not, shape (n, 2).
+
+    In the direction in which that which is not kept has them.
+    """
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    low, high = edges.min(axis=1), edges.max(axis=1)
+    key = low * (int(faces.max(initial=0)) + 1) + high
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order[1:]] == key[order[:-1]])
-    first, second = order[same], order[same + 1]
-    return edges[first[kept[first // 3] != kept[second // 3]]]
+    pair = np.stack([order[same], order[same + 1]], axis=1)
+    stays = kept[pair // 3]
+    pair, stays = pair[stays[:, 0] != stays[:, 1]], stays[stays[:, 0] != stays[:, 1]]
+    return np.asarray(edges[np.where(stays[:, 0], pair[:, 1], pair[:, 0])])
 
 
-def closed_part(base: Surface, rim: IntArray, flat: BoolArray, towards: FloatArray) -> Surface:
-    """Close each ring of edges by triangles from its middle.
+def closed_part(base: Surface, rim: IntArray) -> Surface:
+    """Close each ring of edges by triangles from its middle, in the colour of the shaft.
 
     Parameters
     ----------
     base : Surface
     rim : ndarray, shape (n, 2)
-        Edges along which something was cut off, in rings.
-    flat : ndarray of bool, shape (vertices,)
-        Corners of a plane section, which is drawn flat and light; other rings are closed over
-        smoothly, in the colour of the shaft.
-    towards : ndarray, shape (3,)
-        Normal of the section.
+        Edges along which something was cut off, in rings, as the piece that is gone has them.
 
     Examples
     --------
@@ -104,11 +99,11 @@ def closed_part(base: Surface, rim: IntArray, flat: BoolArray, towards: FloatArr
     >>> ball = trimesh.creation.icosphere(radius=100.0)
     >>> v, f = np.array(ball.vertices), np.array(ball.faces)
     >>> kept = (v[f][:, :, 2] < 40).any(axis=1)
-    >>> edges = _edges_between(f, kept)
     >>> open_ball = Surface(v, f[kept], np.ones_like(v), np.array(ball.vertex_normals))
-    >>> closed = closed_part(open_ball, edges, v[:, 2] > 90, np.array([0.0, 0.0, 1.0]))
-    >>> bool(trimesh.Trimesh(closed.vertices_nm, closed.faces).is_watertight)
-    True
+    >>> closed = closed_part(open_ball, _edges_between(f, kept))
+    >>> mesh = trimesh.Trimesh(closed.vertices_nm, closed.faces)
+    >>> bool(mesh.is_volume), bool(mesh.volume > 0)
+    (True, True)
     """
     if len(rim) == 0:
         return base
@@ -119,21 +114,14 @@ def closed_part(base: Surface, rim: IntArray, flat: BoolArray, towards: FloatArr
     places = base.vertices_nm[corners]
     number = np.bincount(ring)
     middle = np.stack([np.bincount(ring, weights=axis) / number for axis in places.T], axis=1)
-    section = np.bincount(ring, weights=flat[corners]) > 0.5 * number
-    # Corners of its own, so that a section has an edge instead of a shadow around it
     start = len(base.vertices_nm)
-    vertices = np.concatenate([base.vertices_nm, places, middle])
-    fan = np.column_stack([start + edge, start + len(corners) + ring[edge[:, 0]]])
-    new = vertex_normals(vertices, fan)[start:]
-    normals = np.concatenate([base.normals[corners], new[len(corners) :]])
-    ring_of = np.concatenate([ring, np.arange(count)])
-    normals[section[ring_of]] = towards
-    colours = np.tile(rgb(SHAFT_COLOUR), (len(normals), 1))
-    colours[section[ring_of]] = rgb(BACKGROUND_COLOUR)
-    return Surface(
-        vertices,
-        np.concatenate([base.faces, fan]),
-        np.concatenate([base.colours, colours]),
-        np.concatenate([base.normals, normals]),
-        opacity=1.0,
+    vertices = np.concatenate([base.vertices_nm, middle])
+    fan = np.column_stack([rim, start + ring[edge[:, 0]]])
+    normals = vertex_normals(vertices, fan)[start:]
+    return replace(
+        base,
+        vertices_nm=vertices,
+        faces=np.concatenate([base.faces, fan]),
+        colours=np.concatenate([base.colours, np.tile(rgb(SHAFT_COLOUR), (count, 1))]),
+        normals=np.concatenate([base.normals, normals]),
     )
