@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nanospine.spines.ring import likelihood_terms
 from nanospine.spines.stiffness import FREE, Flexibility, penalties, renewed, whole_penalty
+from nanospine.spines.tube_blocks import assemble
 
 __all__ = ["Tube", "TubePoints", "fit_tube"]
 
@@ -230,7 +231,7 @@ def _centre_taken_out(
         theta = state.theta.copy()
         theta[2 * k :] += change
         terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
-        whole = _assemble(basis, terms[3][1], points.weight) + penalty
+        whole = assemble(basis, terms[3][1], points.weight) + penalty
         log_det.append(float(np.linalg.slogdet(whole[: 2 * k, : 2 * k])[1]))
         slope += float(np.sign(change) * (points.weight @ terms[2][:, 2])) / 0.1
     if not slope < 0:
@@ -275,17 +276,6 @@ def _evaluate(
     )
     terms = likelihood_terms(points.uv, points.covariance, centre, radius, share, flat, filled)
     return (terms[0], terms[1], terms[2], terms[3])
-
-
-def _assemble(basis: sparse.csr_array, information: FloatArray, weight: FloatArray) -> FloatArray:
-    k = basis.shape[1]
-    whole = np.zeros((3 * k, 3 * k))
-    for number, (a, b) in enumerate(((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))):
-        scaled = sparse.diags_array(information[:, number] * weight) @ basis
-        block = (basis.T @ scaled).toarray()
-        whole[a * k : (a + 1) * k, b * k : (b + 1) * k] = block
-        whole[b * k : (b + 1) * k, a * k : (a + 1) * k] = block.T
-    return whole
 
 
 def _share_of(points: TubePoints, on_shape: FloatArray, low: float, size: int) -> FloatArray:
@@ -352,7 +342,7 @@ def _inverse(
 ) -> FloatArray:
     """Invert information plus stiffness; fall back on the form that is always definite."""
     for kind in (0, 1):
-        whole = _assemble(basis, terms[3][kind], weight) + penalty
+        whole = assemble(basis, terms[3][kind], weight) + penalty
         try:
             np.linalg.cholesky(whole)
         except np.linalg.LinAlgError:
