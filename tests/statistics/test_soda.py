@@ -302,6 +302,10 @@ def test_blinking_molecules_are_said():
     with pytest.warns(BlinkingWarning, match="link_localizations or cluster"):
         found = ns.soda(locs, other, [50, 100], region=ns.Box((-50, -50), (20_100, 20_100)))
     assert any("molecules that blink" in note for note in found.notes)
+    # A table without frames, but with precisions, is one of localizations as well.
+    bare = ns.from_arrays(blinks, precision_nm=10)
+    with pytest.warns(BlinkingWarning, match="100% of|99% of|98% of"):
+        ns.soda(bare, other, [50, 100], region=found.region, n_simulations=0)
     clustered = ns.cluster(locs, radius_nm=30, min_points=3).as_localizations()
     ns.soda(clustered, other, [50, 100], region=ns.Box((-50, -50), (20_100, 20_100)))
 

@@ -51,7 +51,8 @@ def near_duplicates(points: object) -> float | None:
     if not isinstance(points, Localizations) or len(points) < 20:
         return None
     table = points.table
-    if "frame" not in table and "time_s" not in table:
+    # Objects that somebody made have no frame, time or precision.
+    if points.precision_nm is None and "frame" not in table and "time_s" not in table:
         return None
     if "molecule" in table or "trace" in table or "n_localizations" in table:
         return None
