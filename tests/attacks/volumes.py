@@ -41,7 +41,7 @@ class Volumes:
                     target = path / inner if inner else path
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(data)
-                self.open(name, path, {})
+                self.open(name, path, {"spines": name == "a.npz"})
         return [*(f"{name}, {kind}" for name in self.samples for kind in ("volume", "labels"))]
 
     def open(self, name: str, path: Path, options: dict[str, Any]) -> str | None:
@@ -50,6 +50,7 @@ class Volumes:
 
         if name in MASKS:
             return None if read_region(path, voxel_nm=50.0).size >= 0 else "a negative size"
+        spines = options.pop("spines", False)
         if not options.pop("labels", True):
             grid = ns.read_volume(path, **options)
             return check(grid.data, grid)
@@ -58,6 +59,8 @@ class Volumes:
         given = np.asarray(ns.labels_to_points(labels, self.points))
         if len(given) != len(self.points):
             return "a label for each point was expected"
+        if spines and labels.labels.size < 100_000:
+            ns.spines_from_labels(labels, label="membrane", precision_nm=10.0)
         return fault
 
     def attack(self, number: int, seed: int, folder: Path) -> tuple[str, str, str]:
@@ -71,6 +74,8 @@ class Volumes:
         save(self.samples[name], path, other if isinstance(other, bytes) else b"{}", random)
         labels = bool(random.random() < 0.5)
         options: dict[str, Any] = {"labels": labels}
+        if labels and random.random() < 0.1:
+            options["spines"] = True
         if random.random() < 0.3:
             options["metadata"] = "ignore"
             options["voxel_nm"] = (50.0, 20.0, 20.0)

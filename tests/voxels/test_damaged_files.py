@@ -27,11 +27,11 @@ NRRD = (
 )
 
 
-def circle() -> bytes:
-    """A TIFF of one page, 1 x 1 pixel, whose next page is itself."""
+def circle(next_page: int = 8, rows: int = 1) -> bytes:
+    """A TIFF of one page, 1 pixel wide, whose next page is itself."""
     tags = [
         (256, 1),
-        (257, 1),
+        (257, rows),
         (258, 8),
         (259, 1),
         (262, 1),
@@ -42,7 +42,7 @@ def circle() -> bytes:
     ]
     body = struct.pack("<H", len(tags))
     body += b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
-    return b"II*\0" + struct.pack("<I", 8) + body + struct.pack("<I", 8)
+    return b"II*\0" + struct.pack("<I", 8) + body + struct.pack("<I", next_page)
 
 
 def npz(**members: bytes) -> bytes:
@@ -60,6 +60,7 @@ def npy(values: object) -> bytes:
 
 
 DAMAGED = {
+    "strips that are missing": ("a.tif", circle(0, 60_000), "60000 strips were expected, found 1"),
     "pages in a circle": ("a.tif", circle(), "circle"),
     "xml that is none": ("a.ome.tif", None, "cannot be read as ome-tiff|not say how large"),
     "place that is text": (

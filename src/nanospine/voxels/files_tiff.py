@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -89,6 +90,9 @@ def read_tiff(path: Path, channel: int | None = None) -> RawVolume:
         with tifffile.TiffFile(path) as tif:
             series = tif.series[0]
             check_declared(series.shape, series.dtype.itemsize, path)
+            wanted, held = math.prod(series.keyframe.chunked), len(series.keyframe.dataoffsets)
+            if held < wanted:  # each that is missing would be looked for
+                raise ReadError(f"{path}: {wanted} strips were expected, found {held}; damaged.")
             data = _as_zyx(series.asarray(), series.axes, channel, path)
             geometry = _ome(tif) if tif.is_ome else _imagej(tif) if tif.is_imagej else None
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
