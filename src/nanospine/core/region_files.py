@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nanospine.core.errors import ConfigError, GeometryError, ReadError
 from nanospine.core.files import read_json
 from nanospine.core.region import Mask, MeshRegion, Polygon, Prism, Region, region_from_dict
-from nanospine.core.tiff_pages import check_tiff_pages
+from nanospine.core.tiff_pages import check_strips, check_tiff_pages
 
 __all__ = ["REGION_SUFFIXES", "read_region"]
 
@@ -189,7 +189,9 @@ def _array(file: Path) -> tuple[npt.NDArray[Any], Any, Any]:
             import tifffile
 
             check_tiff_pages(file)
-            return np.asarray(tifffile.imread(file)), None, None
+            with tifffile.TiffFile(file) as tif:
+                check_strips(tif.series[0], file)
+                return np.asarray(tif.series[0].asarray()), None, None
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded, None, None

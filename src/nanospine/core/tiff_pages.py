@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nanospine.core.errors import ReadError
 
-__all__ = ["check_tiff_pages"]
+__all__ = ["check_strips", "check_tiff_pages"]
 
 # By the third and fourth byte: bytes of an offset, of a count of tags, of a tag, start.
 _LAYOUTS = {42: (4, 2, 12, 4), 43: (8, 8, 20, 8)}
@@ -56,3 +57,16 @@ def check_tiff_pages(path: Path) -> None:
             if beyond + offset > size:
                 return
             file.seek(beyond)
+
+
+def check_strips(series: Any, path: Path) -> None:
+    """Refuse images of tifffile whose strips are missing: each would be looked for.
+
+    Raises
+    ------
+    ReadError
+        When a page has fewer strips or tiles than its size asks for.
+    """
+    wanted, held = math.prod(series.keyframe.chunked), len(series.keyframe.dataoffsets)
+    if held < wanted:
+        raise ReadError(f"{path.name}: {wanted} strips were expected, found {held}; it is damaged.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ConfigError, ReadError, WriteError
-from nanospine.core.tiff_pages import check_tiff_pages
+from nanospine.core.tiff_pages import check_strips, check_tiff_pages
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["need_tifffile", "read_tiff", "write_imagej", "write_ome_tiff"]
@@ -90,9 +89,7 @@ def read_tiff(path: Path, channel: int | None = None) -> RawVolume:
         with tifffile.TiffFile(path) as tif:
             series = tif.series[0]
             check_declared(series.shape, series.dtype.itemsize, path)
-            wanted, held = math.prod(series.keyframe.chunked), len(series.keyframe.dataoffsets)
-            if held < wanted:  # each that is missing would be looked for
-                raise ReadError(f"{path}: {wanted} strips were expected, found {held}; damaged.")
+            check_strips(series, path)
             data = _as_zyx(series.asarray(), series.axes, channel, path)
             geometry = _ome(tif) if tif.is_ome else _imagej(tif) if tif.is_imagej else None
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
