@@ -280,7 +280,7 @@ EXEMPT: dict[str, str] = {
     **dict.fromkeys(
         ("CallableModel", "LabelGrid", "Mask", "ModelSpec", "VoxelGrid", "convert_labels",
          "deep_segment", "from_classes", "labels_to_meshes", "predict", "segment", "write_case",
-         "write_volume"), VOXELS),
+         "write_volume", "write_volume_tiles"), VOXELS),
     **dict.fromkeys(
         ("MeshRegion", "Prism", "labels_to_vertices", "remesh", "write_mesh"),
         "takes a surface, no points"),
