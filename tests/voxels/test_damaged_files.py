@@ -194,3 +194,16 @@ def test_voxels_of_an_imaris_file_that_lie_elsewhere(how: str, tmp_path: Path) -
             group.create_virtual_dataset("Data", layout)
     with pytest.raises(UnsafeFileError, match="other files"):
         read_volume(place)
+
+
+def test_a_zarr_whose_scale_is_a_number_of_401_digits(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    whole = VoxelGrid(np.zeros((2, 3, 4), np.uint8), (1, 1, 1), (0, 0, 0))
+    place = write_volume(whole, tmp_path / "a.ome.zarr", sidecar=False)
+    text = (place / "zarr.json").read_text()
+    marked = json.loads(text)
+    level = marked["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+    level["coordinateTransformations"][0]["scale"] = [10**400, 1, 1]
+    (place / "zarr.json").write_text(json.dumps(marked))
+    with pytest.raises(ReadError):
+        read_volume(place)

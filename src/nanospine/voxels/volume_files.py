@@ -324,7 +324,11 @@ def _read_raw(kind: str, path: Path, channel: int | None) -> RawVolume:
     if raw.data.dtype.kind not in "buif":
         raise ReadError(f"{path}: numbers were expected as voxels, found {raw.data.dtype}.")
     for name, value in (("voxel size", raw.voxel_nm), ("origin", raw.origin_nm)):
-        if value is not None and (value.shape != (3,) or not np.isfinite(value).all()):
+        if value is None:
+            continue
+        # Whole numbers of some hundred digits are objects to numpy.
+        number = value.dtype.kind in "fiu"
+        if not number or value.shape != (3,) or not np.isfinite(value).all():
             raise ReadError(f"{path}: its {name} of three numbers was expected, found {value}.")
     return raw
 
