@@ -98,7 +98,9 @@ class ModelSpec:
             )
         if not set(self.planes_along) <= {"z", "y", "x"} or not self.planes_along:
             raise ConfigError("ModelSpec: planes_along takes z, y and x.")
-        inner = [(size // max(self.divisor, 1)) * self.divisor - 2 * self.halo for size in self.tile]
+        inner = [
+            (size // max(self.divisor, 1)) * self.divisor - 2 * self.halo for size in self.tile
+        ]
         if self.divisor < 1 or self.halo < 0 or min(inner, default=0) < 1:
             raise ConfigError(
                 "ModelSpec: tiles larger than two halos were expected, found tile "
