@@ -54,3 +54,12 @@ def test_a_section_takes_the_loop_around_the_centreline_only():
     line = np.linspace([0, 0, -200], [0, 0, 200], 10)
     found = mesh_profile(trimesh.util.concatenate([one, other]), line)
     np.testing.assert_allclose(found.diameter_nm, 200, rtol=5e-3)
+
+
+def test_a_profile_known_only_at_its_base_has_no_middle_to_average():
+    diameter = np.array([50.0, 51.0])
+    found = Constriction(50.0, 45.0, 55.0, 0.0, 40)
+    stub = NeckProfile(
+        np.array([0.0, 5.0]), diameter, diameter, diameter, np.full(2, 40), found, True
+    )
+    assert measure_head(stub, 100.0).neck_mean_diameter_nm == pytest.approx(50, abs=1)

@@ -9,7 +9,12 @@ import trimesh
 
 import nanospine as ns
 from nanospine.core.errors import ConfigError
-from nanospine.spines.metrics import chord_lengths_nm, neck_resistance_mohm, spine_metrics
+from nanospine.spines.metrics import (
+    chord_lengths_nm,
+    closed_volume_nm3,
+    neck_resistance_mohm,
+    spine_metrics,
+)
 from nanospine.spines.model import Shaft, Spine, Spines
 from nanospine.spines.neck import Constriction, NeckProfile
 
@@ -84,3 +89,7 @@ def test_chord_columns_and_bad_resistivity() -> None:
     assert table["volume_nm3"][0] == pytest.approx(spines.table["volume_nm3"][0], rel=0.15)
     with pytest.raises(ConfigError, match="positive resistivity"):
         spine_metrics(spines, resistivity_ohm_cm=0)
+
+
+def test_a_piece_of_single_vertices_encloses_nothing() -> None:
+    assert closed_volume_nm3(trimesh.Trimesh(np.zeros((2, 3)), np.empty((0, 3), int))) == 0.0

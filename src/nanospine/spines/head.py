@@ -73,7 +73,8 @@ def measure_head(profile: NeckProfile, length_nm: float) -> HeadMeasures:
     volume = _volume(s, np.minimum(d, _base_limit(s, d, narrow_at)), 0.0)
     if head < _LEAST_NECKNESS * narrow:
         slender = length_nm > 2.5 * head
-        mean = float(d[(s >= 0.1 * length_nm) & (s <= 0.9 * length_nm)].mean())
+        shank = (s >= 0.1 * length_nm) & (s <= 0.9 * length_nm)
+        mean = float(d[shank].mean()) if shank.any() else narrow
         return HeadMeasures(
             narrow, mean if slender else narrow, length_nm if slender else 0.0, head,
             0.0 if slender else volume, volume,

@@ -173,6 +173,8 @@ def surface_metrics(part: trimesh.Trimesh) -> dict[str, float]:
 
 def closed_volume_nm3(part: trimesh.Trimesh) -> float:
     """Volume of an open piece of surface, closed by a fan from the middle of its rim."""
+    if len(part.faces) == 0:  # a spine of single vertices, none of whose faces is all its own
+        return 0.0
     return _volume_about(part, _middle_of_rim(np.asarray(part.vertices), rim_edges(part)))
 
 
