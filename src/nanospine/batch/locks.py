@@ -20,6 +20,7 @@ _LOCK = ".lock"
 #: Held by every worker: a new run waits for those of a run that was killed.
 WORKERS_LOCK = ".workers.lock"
 _PATIENCE_S = 120.0
+_SAYS_WITHIN_S = 1.0
 
 
 @contextmanager
@@ -43,9 +44,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
         raise WriteError(f"{folder}: cannot be written to: {error.strerror or error}.") from error
     with file:
         if not _take(file, shared=False):
-            file.seek(0)
             raise WriteError(
-                f"{folder}: another batch is at work here{_holder(file.read())}. Wait for it, stop "
+                f"{folder}: another batch is at work here{_holder(_said(file))}. Wait for it, stop "
                 "it, or name another folder."
             )
         with suppress(OSError):  # a full disk must not keep the lock from being taken
@@ -54,6 +54,17 @@ def folder_lock(folder: Path) -> Iterator[None]:
             file.write(json.dumps(who).encode())
             file.flush()
         yield
+
+
+def _said(file: IO[bytes]) -> bytes:
+    """What the holder of a lock wrote; it has the lock a moment before it says who it is."""
+    end = time.monotonic() + _SAYS_WITHIN_S
+    while True:
+        file.seek(0)
+        said = file.read()
+        if said.endswith(b"}") or time.monotonic() > end:
+            return said
+        time.sleep(0.02)
 
 
 def hold_shared(folder: Path) -> IO[bytes] | None:

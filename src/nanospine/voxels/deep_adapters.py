@@ -142,6 +142,8 @@ class TorchModel:
     def __init__(
         self, model: Any, spec: ModelSpec, *, activation: str = "none", trusted: bool = False
     ) -> None:
+        if isinstance(model, str | Path):  # what is not safe is refused with torch and without
+            _check_exported(Path(model), trusted)
         torch = need("torch", "torch", "TorchModel")
         if activation not in ("none", "sigmoid", "softmax"):
             raise ConfigError(
@@ -152,7 +154,7 @@ class TorchModel:
         self._activation = activation
         self._torch = torch
         if isinstance(model, str | Path):
-            model = _exported(torch, Path(model), trusted)
+            model = _exported(torch, Path(model))
         elif hasattr(model, "eval"):
             model = model.eval()
         self._model = model
@@ -204,7 +206,7 @@ def need_trust(path: Path, trusted: bool, why: str) -> None:
         )
 
 
-def _exported(torch: Any, path: Path, trusted: bool) -> Any:
+def _check_exported(path: Path, trusted: bool) -> None:
     if not path.is_file():
         raise ReadError(f"{path}: there is no such file.")
     if path.suffix != ".pt2":
@@ -213,6 +215,9 @@ def _exported(torch: Any, path: Path, trusted: bool) -> Any:
             "run code when they are opened: load them yourself and give the module."
         )
     need_trust(path, trusted, "torch unpickles objects and loads compiled libraries")
+
+
+def _exported(torch: Any, path: Path) -> Any:
     try:
         return torch.export.load(str(path)).module()
     except Exception as error:

@@ -66,14 +66,11 @@ def write_volume_tiles(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from nanospine.voxels.voxelize import voxel_tiles
-    >>> from nanospine.voxels.volume_files import read_volume
-    >>> tiles = voxel_tiles([[5, 5, 5], [3995, 5, 5]], 10.0, tile=(128, 128, 128))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     back = read_volume(write_volume_tiles(tiles, f"{folder}/cell.ome.zarr"))
-    >>> back.shape, int(back.data.sum())
-    ((1, 1, 400), 2)
+    With the extra `volumes` (OME-Zarr is written by zarr)::
+
+        tiles = voxel_tiles(locs, 10.0, tile=(128, 128, 128))
+        write_volume_tiles(tiles, "cell.ome.zarr")
+        grid = read_volume("cell.ome.zarr")
     """
     place = Path(path)
     if place.suffix != ".zarr" or version not in ("0.5", "0.4"):
