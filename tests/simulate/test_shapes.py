@@ -98,15 +98,35 @@ def test_given_specs_are_planted_and_nothing_else() -> None:
     assert [item.spec for item in shape.planted] == [spec]
 
 
-def test_spines_keep_clear_of_each_other_at_the_default_density() -> None:
-    from nanospine.simulate.dendrites import _gap, _skin
+def gaps_nm(shape: Shape) -> list[float]:
+    """Least distance of each spine to any other, by samples of the surface of each alone."""
+    result = []
+    for one in shape.planted:
+        points = np.random.default_rng(0).uniform(*one.bounds_nm, (20_000, 3))
+        outside = shape.shaft.signed_distance_nm(points) > 0
+        own = points[outside & (np.abs(one.signed_distance_nm(points)) < 5.0)]
+        others = [other.signed_distance_nm(own) for other in shape.planted if other is not one]
+        result.append(float(np.min(others)))
+    return result
 
+
+def test_spines_keep_clear_of_each_other_at_the_default_density() -> None:
     for seed in range(4):
-        shape = dendrite(8000, seed=seed)
-        axis, radius = shape.shaft.path_nm, shape.shaft.radius_nm
-        skins = [_skin(item.spec, axis, radius) for item in shape.planted]
-        gaps = [_gap(a, b) for i, a in enumerate(skins) for b in skins[:i]]
-        assert min(gaps) > 0
+        assert min(gaps_nm(dendrite(8000, seed=seed))) > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_crowded_spines_do_not_touch(seed: int) -> None:
+    shape = dendrite(2500, spines_per_um=12, seed=seed)
+    assert len(shape.planted) == 30
+    assert min(gaps_nm(shape)) > 10
+
+
+def test_membranes_of_neighbours_do_not_fuse() -> None:
+    pair = [SpineSpec("filopodium", at, 0.0, 150.0, 2300.0, 150.0) for at in (900.0, 1070.0)]
+    shape = dendrite(2000, specs=pair, curvature_nm=0.0)
+    between = np.mean([item.centreline_nm[150] for item in shape.planted], axis=0)
+    assert shape.signed_distance_nm(between[None])[0] == pytest.approx(10, abs=2)
 
 
 @given(st.sampled_from(TYPES), st.integers(0, 2**32 - 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from nanospine.core.errors import GeometryError
+from nanospine.simulate.packing import placed
 from nanospine.simulate.shapes import TYPES, Shape, SpineSpec, build_shape
 
 __all__ = ["demo_dendrite", "dendrite", "random_spec", "spine"]
@@ -32,9 +32,6 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 }  # fmt: skip
 
 _STEP_NM = 20.0
-# Spines nearer than this are moved, in so many rounds.
-_LEAST_GAP_NM = 25.0
-_ROUNDS = 4
 
 
 def random_spec(
@@ -164,7 +161,8 @@ def dendrite(
     min_gap_nm : float
         Least distance between the surfaces of two spines; when a spine does not fit after many
         tries the best place found is taken, so that high densities are crowded, not refused.
-        Spines that would touch are then moved to where they do not, as far as there is room.
+        Spines that would touch are then moved, leant and drawn anew to where they do not, as far
+        as there is room.
     voxel_nm : float
         Of the mesh.
     seed : int
@@ -195,7 +193,10 @@ def dendrite(
             )
             cycle = [TYPES[i % len(TYPES)] for i in range(count)]
             types = [str(t) for t in generator.permutation(cycle)]
-        specs = _placed(types, length_nm, axis, radius, min_gap_nm, generator)
+        specs = placed(
+            types, length_nm, axis, radius, min_gap_nm, generator,
+            lambda kind: random_spec(kind, generator, 0.0, 0.0),
+        )  # fmt: skip
     parameters: dict[str, Any] = {"length_nm": length_nm, "seed": seed,
                                   "shaft_diameter_nm": shaft_diameter_nm}  # fmt: skip
     return build_shape(axis, radius, tuple(specs), voxel_nm=voxel_nm, parameters=parameters)
@@ -225,98 +226,3 @@ def _smooth_noise(count: int, sigma: float, generator: np.random.Generator) -> F
     noise = ndimage.gaussian_filter1d(generator.normal(size=count + 8 * int(sigma)), sigma)
     noise = noise[4 * int(sigma) :][:count]
     return np.asarray(noise / max(float(np.abs(noise).max()), 1e-12))
-
-
-def _placed(
-    types: Sequence[str],
-    length_nm: float,
-    axis: FloatArray,
-    radius: FloatArray,
-    min_gap_nm: float,
-    generator: np.random.Generator,
-) -> list[SpineSpec]:
-    """Find a place for each spine at which it keeps clear of those already placed."""
-    from nanospine.simulate.shapes import shifted
-
-    margin = min(600.0, length_nm / 5)
-    slots = (
-        np.linspace(margin, length_nm - margin, len(types)) if len(types) > 1 else [length_nm / 2]
-    )
-    taken: list[FloatArray] = []
-    specs: list[SpineSpec] = []
-    width = (length_nm - 2 * margin) / max(len(types), 1)
-    for slot, kind in zip(slots, types, strict=True):
-        spec = random_spec(kind, generator, float(slot), 0.0)
-        best, best_gap, best_points = spec, -np.inf, np.zeros((0, 3))
-        for _ in range(40):
-            position = float(np.clip(slot + generator.uniform(-0.4, 0.4) * width,
-                                     margin, length_nm - margin))  # fmt: skip
-            candidate = shifted(spec, position, float(generator.uniform(0, 2 * np.pi)))
-            points = _skin(candidate, axis, radius)
-            gap = min((_gap(points, other) for other in taken), default=np.inf)
-            if gap > best_gap:
-                best, best_gap, best_points = candidate, gap, points
-            if gap >= min_gap_nm:
-                break
-        specs.append(best)
-        taken.append(best_points)
-    return _disentangled(specs, taken, axis, radius, margin, generator)
-
-
-def _disentangled(
-    specs: list[SpineSpec],
-    taken: list[FloatArray],
-    axis: FloatArray,
-    radius: FloatArray,
-    margin_nm: float,
-    generator: np.random.Generator,
-) -> list[SpineSpec]:
-    """Move spines that cut each other to where they do not, as far as there is room.
-
-    Two spines in one place are one spine to any measurement: no truth could be told of them.
-    """
-    length = float(np.linalg.norm(np.diff(axis, axis=0), axis=1).sum())
-    for _ in range(_ROUNDS):
-        gaps = [_room(points, taken[:i] + taken[i + 1 :]) for i, points in enumerate(taken)]
-        cut = [i for i in np.argsort(gaps) if gaps[i] < _LEAST_GAP_NM]
-        if not cut:
-            break
-        for i in cut:
-            others = taken[:i] + taken[i + 1 :]
-            best = _room(taken[i], others)
-            for _ in range(40):
-                position = float(generator.uniform(margin_nm, length - margin_nm))
-                candidate = replace(
-                    specs[i], position_nm=position,
-                    azimuth_rad=float(generator.uniform(0, 2 * np.pi)),
-                    lean_rad=float(generator.uniform(-0.6, 0.6)),
-                )  # fmt: skip
-                points = _skin(candidate, axis, radius)
-                if (gap := _room(points, others)) > best:
-                    best, specs[i], taken[i] = gap, candidate, points
-                if best >= _LEAST_GAP_NM:
-                    break
-    return specs
-
-
-def _room(points: FloatArray, others: list[FloatArray]) -> float:
-    return min((_gap(points, other) for other in others), default=np.inf)
-
-
-def _skin(spec: SpineSpec, axis: FloatArray, radius: FloatArray) -> FloatArray:
-    """Balls (x, y, z, radius) that cover a spine, shape (n, 4)."""
-    planted = build_shape(axis, radius, (spec,)).planted[0]
-    rows = []
-    for body in planted.bodies:
-        centre = getattr(body, "centre_nm", None)
-        if centre is not None:
-            rows.append(np.append(centre, body.radius_nm)[None])
-        else:
-            path = body.path_nm[1::5]  # type: ignore[union-attr]
-            rows.append(np.column_stack([path, np.full(len(path), body.radius_nm[0])]))  # type: ignore[index]
-    return np.concatenate(rows)
-
-
-def _gap(a: FloatArray, b: FloatArray) -> float:
-    distance = np.linalg.norm(a[:, None, :3] - b[None, :, :3], axis=2)
-    return float((distance - a[:, None, 3] - b[None, :, 3]).min())

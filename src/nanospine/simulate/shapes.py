@@ -16,7 +16,7 @@ from nanospine.simulate.distance import Ball, Tube, smooth_union
 if TYPE_CHECKING:
     import trimesh
 
-__all__ = ["TYPES", "DendriteTruth", "Shape", "SpineSpec", "build_shape"]
+__all__ = ["TYPES", "DendriteTruth", "Shape", "SpineSpec", "build_shape", "plant", "shifted"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -137,12 +137,15 @@ class Shape:
         Exact beside straight parts; at joints and on curved tubes a close lower bound.
         """
         xyz = np.asarray(xyz_nm, dtype=np.float64)
-        result = self.shaft.signed_distance_nm(xyz)
+        shaft = self.shaft.signed_distance_nm(xyz)
+        result = shaft.copy()
         for spine in self.planted:
             low, high = spine.bounds_nm
             near = np.flatnonzero(((xyz >= low - 150) & (xyz <= high + 150)).all(axis=1))
             part = spine.signed_distance_nm(xyz[near])
-            result[near] = smooth_union(result[near], part, _SHAFT_JOINT_NM)
+            # Rounded into the shaft, not into neighbours: their membranes do not fuse.
+            own = smooth_union(shaft[near], part, _SHAFT_JOINT_NM)
+            result[near] = np.minimum(result[near], own)
         return result
 
     @property
@@ -177,11 +180,11 @@ def build_shape(
     """Build a dendrite from its axis (even steps), its radius along it, and its spines."""
     shaft = Tube(axis_nm, radius_nm)
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(axis_nm, axis=0), axis=1))])
-    planted = tuple(_plant(spec, axis_nm, radius_nm, arc) for spec in specs)
+    planted = tuple(plant(spec, axis_nm, radius_nm, arc) for spec in specs)
     return Shape(shaft, planted, voxel_nm, parameters or {})
 
 
-def _plant(
+def plant(
     spec: SpineSpec, axis_nm: FloatArray, radius_nm: FloatArray, arc: FloatArray
 ) -> PlantedSpine:
     """Put one spine on the shaft."""
