@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from nanospine.core.lean import lean
 from nanospine.surface.boxes import boxes_of, corners_of, faces_along_curve
 from nanospine.surface.order import hilbert_keys
 
@@ -189,7 +190,7 @@ def _find(points, origin, corners, boxes, beyond, slack, signed, face, weights):
         signed[row] = np.copysign(slack[row], height)
 
 
-@njit(cache=True)
+@lean
 def _height(p, sides, f):
     """Height of a point over the plane of a face; 0 for a face without area."""
     total = square = 0.0
@@ -201,7 +202,7 @@ def _height(p, sides, f):
     return total / np.sqrt(square) if square > 0 else 0.0
 
 
-@njit(cache=True)
+@lean
 def _to_box(p, boxes, node):
     """Squared distance of a point to a box."""
     total = 0.0
@@ -229,7 +230,7 @@ def _sides(corners):
     return sides
 
 
-@njit(cache=True)
+@lean
 def _to_triangle(p, sides, f):
     """Squared distance to a triangle and the second and third barycentric coordinate of the foot.
 
@@ -268,7 +269,7 @@ def _to_triangle(p, sides, f):
     return best, v, w
 
 
-@njit(cache=True)
+@lean
 def _square(x, y, z, sides, f, v, w):
     x -= v * sides[f, 3] + w * sides[f, 6]
     y -= v * sides[f, 4] + w * sides[f, 7]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from nanospine.core.lean import lean
 from nanospine.surface.predicates import insphere, orient3d
 from nanospine.surface.rows import FREE, four
 
@@ -26,7 +27,7 @@ DONE, FULL, STACK = 0, 1, 2
 _LOCAL = 64
 
 
-@njit(cache=True)
+@lean
 def _side_of_hull(points, a, b, c, d, new):
     """Tell whether a point lies outside of a hull facet, whose fourth vertex is at infinity."""
     if a < 0:
@@ -38,7 +39,7 @@ def _side_of_hull(points, a, b, c, d, new):
     return orient3d(points, a, b, c, new), 3
 
 
-@njit(cache=True)
+@lean
 def _conflict(points, corners, facing, mark, now, t, new):
     """Tell whether the new point is in the sphere of a tetrahedron."""
     a, b, c, d = four(corners, 4 * t)
@@ -58,7 +59,7 @@ def _conflict(points, corners, facing, mark, now, t, new):
     return insphere(points, a, b, c, d, new) > 0
 
 
-@njit(cache=True)
+@lean
 def _is_foreign(side, mine, a, b, c, d):
     """Tell whether a tetrahedron has a vertex that belongs to another thread."""
     return (
@@ -69,7 +70,7 @@ def _is_foreign(side, mine, a, b, c, d):
     )
 
 
-@njit(cache=True)
+@lean
 def _walk(points, corners, facing, t, new, turn, side, mine):
     """Walk from a tetrahedron towards the new point; give the one around it, or one outside.
 
@@ -114,7 +115,7 @@ def _walk(points, corners, facing, t, new, turn, side, mine):
             return t, turn
 
 
-@njit(cache=True)
+@lean
 def _dig(points, corners, facing, mark, now, t, new, side, mine, stack, cavity, rim):
     """Gather the tetrahedra whose spheres the point is in, and the facets around them.
 
@@ -193,7 +194,7 @@ def _join_by_hash(corners, facing, made, n_made, n):
                     facing[base + j] = values[slot]
 
 
-@njit(cache=True)
+@lean
 def _number(local, vertex, stamp, n_local):
     """Give a vertex around the cavity its number, when it has none yet."""
     found = local[vertex]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from nanospine.core.lean import keeping, lean
 from nanospine.surface.expansions import (
     difference,
     multiply,
@@ -37,7 +38,7 @@ _SPHERE_BOUND = 385.0 * _EPS
 _PAIR_BOUND = 2.0**-94
 
 
-@njit(cache=True)
+@lean
 def orient3d(p, a, b, c, d):
     """Tell on which side of the plane (a, b, c) lies d: 1, 0 or -1.
 
@@ -74,7 +75,7 @@ def _differences(p, a, b):
     )
 
 
-@njit(cache=True)
+@keeping
 def _orient3d_exact(p, a, b, c, d):
     # A plane on which a coordinate does not change is common on grids.
     for k in range(3):
@@ -89,7 +90,7 @@ def _orient3d_exact(p, a, b, c, d):
     return sign(total(total(multiply(dx, yz), multiply(dy, zx)), multiply(dz, xy)))
 
 
-@njit(cache=True)
+@lean
 def insphere(p, a, b, c, d, e):
     """Tell whether e is inside the sphere through a, b, c, d: 1 inside, -1 outside, never 0.
 
@@ -134,7 +135,7 @@ def insphere(p, a, b, c, d, e):
     return _insphere_careful(p, a, b, c, d, e)
 
 
-@njit(cache=True)
+@keeping
 def _insphere_careful(p, a, b, c, d, e):
     result = _insphere_pairs(p, a, b, c, d, e)
     if result == 0 and not _small_whole(p, a, b, c, d, e):

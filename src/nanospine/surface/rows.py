@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from nanospine.core.lean import lean
 from nanospine.surface.predicates import orient3d
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 INFINITY, FREE = -1, -2
 
 
-@njit(cache=True)
+@lean
 def four(corners, base):
     """Give the vertices of a tetrahedron; one kind of integers, so that less is compiled."""
     return (
