@@ -14,6 +14,7 @@ from numba import njit
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from nanospine.core.lean import lean
 from nanospine.core.triangles import TriangleTree
 from nanospine.surface.mesh import boundary_surface
 
@@ -90,7 +91,7 @@ def _partners(tetrahedra, n, facets):  # type: ignore[no-untyped-def]
     return partner
 
 
-@njit(cache=True)
+@lean
 def _facet(tetrahedra, t, j):  # type: ignore[no-untyped-def]
     """Points of the facet opposite corner j, rising."""
     a = np.int64(tetrahedra[t, (j + 1) % 4])

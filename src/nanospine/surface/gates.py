@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from nanospine.core.lean import lean
 from nanospine.surface.delaunay import Delaunay
 
 __all__ = ["circumradius", "facet_gates", "radii_and_volumes"]
@@ -73,7 +74,7 @@ def circumradius(points, corners):
     return _radius(points[corners[1]] - a, points[corners[2]] - a, points[corners[3]] - a)
 
 
-@njit(cache=True)
+@lean
 def _radius(u, v, w):
     """Radius of the sphere through the origin and three points."""
     uu = u[0] * u[0] + u[1] * u[1] + u[2] * u[2]
@@ -136,7 +137,7 @@ def _facet_gates(points, middle, tetrahedra, neighbors, radii):
     return gates
 
 
-@njit(cache=True)
+@lean
 def _circle(corner, i):
     """Squared radius and centre of the circle through rows i to i + 2; infinite for a line."""
     bb = cc = bc = 0.0

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from nanospine.core.lean import lean
+
 __all__ = ["changes", "grow", "start"]
 
 # Tetrahedra looked at around vertices, for each added on average, after which it is given up.
@@ -156,7 +158,7 @@ def grow(
     return rows
 
 
-@njit(cache=True)
+@lean
 def _is_before(depth, other, t):
     """Tell whether another one is there before this is added."""
     if other < 0:
@@ -164,7 +166,7 @@ def _is_before(depth, other, t):
     return depth[other] < depth[t] or (depth[other] == depth[t] and other < t)
 
 
-@njit(cache=True)
+@lean
 def _find(parent, t):
     root = np.int64(t)
     while parent[root] != root:
@@ -207,7 +209,7 @@ def _corners(tetrahedra, neighbors, depth, t, closed, beside, mark, queue, effor
     return change, queue
 
 
-@njit(cache=True)
+@lean
 def _is_closed(tetrahedra, neighbors, depth, t, i, j):
     """Tell whether all others around the edge without corners i and j are before t."""
     a = b = np.int64(-1)

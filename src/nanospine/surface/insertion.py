@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from nanospine.core.lean import lean
+from nanospine.core.lean import keeping, lean
 from nanospine.surface.predicates import insphere, orient3d
 from nanospine.surface.rows import FREE, four
 
@@ -167,7 +167,7 @@ def _dig(points, corners, facing, mark, now, t, new, side, mine, stack, cavity, 
     return n_cavity, n_rim
 
 
-@njit(cache=True)
+@keeping
 def _join_by_hash(corners, facing, made, n_made, n):
     """Join new tetrahedra to each other where the cavity has many vertices."""
     size = 16
@@ -202,6 +202,61 @@ def _number(local, vertex, stamp, n_local):
         return found, n_local
     local[vertex] = stamp + n_local
     return stamp + n_local, min(n_local + 1, _LOCAL - 1)
+
+
+@lean
+def _fill(
+    corners, facing, mark, new, cavity, n_cavity, rim, n_rim, made, free, n_free, n_used,
+    local, stamp, table, pairs,
+):  # fmt: skip
+    """Join the facets around a cavity to the new point; give the rows in use and those free.
+
+    Rows for the new tetrahedra: those of the cavity, then free ones, then new ones. Each edge
+    around the cavity is met once in each direction, which joins the two beside it.
+    """
+    n_local = 0
+    for m in range(n_rim):
+        if m < n_cavity:
+            t = np.int64(cavity[m])
+        elif n_free > 0:
+            n_free -= 1
+            t = np.int64(free[n_free])
+        else:
+            t = np.int64(n_used)
+            n_used += 1
+        mark[t] = 0
+        made[m] = t
+        base = 4 * t
+        x, y, z, outside = rim[m, 0], rim[m, 1], rim[m, 2], rim[m, 3]
+        corners[base] = x
+        corners[base + 1] = y
+        corners[base + 2] = z
+        corners[base + 3] = new
+        facing[base + 3] = outside
+        facing[outside] = base + 3
+        i, n_local = _number(local, x, stamp, n_local)
+        j, n_local = _number(local, y, stamp, n_local)
+        k, n_local = _number(local, z, stamp, n_local)
+        i, j, k = i - stamp, j - stamp, k - stamp
+        table[_LOCAL * k + j] = base
+        table[_LOCAL * i + k] = base + 1
+        table[_LOCAL * j + i] = base + 2
+        pairs[3 * m] = _LOCAL * j + k
+        pairs[3 * m + 1] = _LOCAL * k + i
+        pairs[3 * m + 2] = _LOCAL * i + j
+    if n_local == _LOCAL - 1:
+        _join_by_hash(corners, facing, made, n_rim, local.size)
+    else:
+        for m in range(n_rim):
+            base = 4 * np.int64(made[m])
+            facing[base] = table[pairs[3 * m]]
+            facing[base + 1] = table[pairs[3 * m + 1]]
+            facing[base + 2] = table[pairs[3 * m + 2]]
+    for m in range(n_rim, n_cavity):
+        corners[4 * np.int64(cavity[m])] = FREE
+        free[n_free] = cavity[m]
+        n_free += 1
+    return n_used, n_free
 
 
 @njit(cache=True, nogil=True)
@@ -268,51 +323,10 @@ def insert(points, todo, corners, facing, mark, free, state, side, mine, later, 
         if n_used + n_rim > limit:
             why = FULL
             break
-        # Rows for the new tetrahedra: those of the cavity, then free ones, then new ones. Each edge
-        # around the cavity is met once in each direction, which joins the two beside it.
-        n_local = 0
-        stamp = _LOCAL * count
-        for m in range(n_rim):
-            if m < n_cavity:
-                t = np.int64(cavity[m])
-            elif n_free > 0:
-                n_free -= 1
-                t = np.int64(free[n_free])
-            else:
-                t = n_used
-                n_used += 1
-            mark[t] = 0
-            made[m] = t
-            base = 4 * t
-            x, y, z, outside = rim[m, 0], rim[m, 1], rim[m, 2], rim[m, 3]
-            corners[base] = x
-            corners[base + 1] = y
-            corners[base + 2] = z
-            corners[base + 3] = new
-            facing[base + 3] = outside
-            facing[outside] = base + 3
-            i, n_local = _number(local, x, stamp, n_local)
-            j, n_local = _number(local, y, stamp, n_local)
-            k, n_local = _number(local, z, stamp, n_local)
-            i, j, k = i - stamp, j - stamp, k - stamp
-            table[_LOCAL * k + j] = base
-            table[_LOCAL * i + k] = base + 1
-            table[_LOCAL * j + i] = base + 2
-            pairs[3 * m] = _LOCAL * j + k
-            pairs[3 * m + 1] = _LOCAL * k + i
-            pairs[3 * m + 2] = _LOCAL * i + j
-        if n_local == _LOCAL - 1:
-            _join_by_hash(corners, facing, made, n_rim, n)
-        else:
-            for m in range(n_rim):
-                base = 4 * np.int64(made[m])
-                facing[base] = table[pairs[3 * m]]
-                facing[base + 1] = table[pairs[3 * m + 1]]
-                facing[base + 2] = table[pairs[3 * m + 2]]
-        for m in range(n_rim, n_cavity):
-            corners[4 * np.int64(cavity[m])] = FREE
-            free[n_free] = cavity[m]
-            n_free += 1
+        n_used, n_free = _fill(
+            corners, facing, mark, new, cavity, n_cavity, rim, n_rim, made, free, n_free, n_used,
+            local, _LOCAL * count, table, pairs,
+        )  # fmt: skip
         hint = np.int64(made[0])
         place += 1
     state[0], state[1], state[3] = place, n_used, n_free

@@ -14,6 +14,7 @@ import trimesh
 from numba import njit
 
 from nanospine.core.errors import GeometryError
+from nanospine.core.lean import keeping, lean
 from nanospine.surface.boxes import boxes_of, corners_of, faces_along_curve
 from nanospine.surface.expansions import difference, multiply, sign, subtract
 from nanospine.surface.predicates import orient3d
@@ -108,7 +109,7 @@ def _overlapping(p, faces, boxes, own):
     return found[:count].copy()
 
 
-@njit(cache=True)
+@lean
 def _meet(boxes, i, j):
     for k in range(3):
         if boxes[i, k] > boxes[j, 3 + k] or boxes[j, k] > boxes[i, 3 + k]:
@@ -116,7 +117,7 @@ def _meet(boxes, i, j):
     return True
 
 
-@njit(cache=True)
+@lean
 def _cut(p, faces, f, g):
     """Tell whether two faces meet in more than they share.
 
@@ -151,7 +152,7 @@ def _cut(p, faces, f, g):
     )
 
 
-@njit(cache=True)
+@lean
 def _pierces(p, s, t, a, b, c):
     """Tell whether the segment from s to t meets the triangle (a, b, c)."""
     if _beside(p, s, t, a, b, c):
@@ -166,7 +167,7 @@ def _pierces(p, s, t, a, b, c):
     return (ab >= 0 and bc >= 0 and ca >= 0) or (ab <= 0 and bc <= 0 and ca <= 0)
 
 
-@njit(cache=True)
+@lean
 def _beside(p, s, t, a, b, c):
     """Tell whether s and t are certainly on one side of a plane: as in `orient3d`, for both."""
     bx, by, bz = p[b, 0] - p[a, 0], p[b, 1] - p[a, 1], p[b, 2] - p[a, 2]
@@ -183,7 +184,7 @@ def _beside(p, s, t, a, b, c):
     return (one > bound and other > bound) or (one < -bound and other < -bound)
 
 
-@njit(cache=True)
+@lean
 def _plane_of(p, a, b, c):
     """Two axes onto which the triangle projects with an area; -1 for a triangle on a line."""
     for i, j in ((0, 1), (1, 2), (2, 0)):
@@ -192,7 +193,7 @@ def _plane_of(p, a, b, c):
     return -1, -1
 
 
-@njit(cache=True)
+@keeping
 def _turn(p, a, b, c, i, j):
     """Give the sign of the area of (a, b, c) in the plane of two axes."""
     left = (p[b, i] - p[a, i]) * (p[c, j] - p[a, j])
@@ -211,7 +212,7 @@ def _turn(p, a, b, c, i, j):
     )
 
 
-@njit(cache=True)
+@lean
 def _same_side(p, a, b, c, d):
     """Tell whether c and d, in one plane with a and b, lie on one side of them."""
     i, j = _plane_of(p, a, b, c)
@@ -220,7 +221,7 @@ def _same_side(p, a, b, c, d):
     return _turn(p, a, b, c, i, j) * _turn(p, a, b, d, i, j) > 0
 
 
-@njit(cache=True)
+@lean
 def _meet_in_plane(p, s, t, a, b, c):
     """Tell whether a segment in the plane of a triangle meets it."""
     i, j = _plane_of(p, a, b, c)
@@ -237,7 +238,7 @@ def _meet_in_plane(p, s, t, a, b, c):
     return _cross(p, s, t, a, b, i, j) or _cross(p, s, t, b, c, i, j) or _cross(p, s, t, c, a, i, j)
 
 
-@njit(cache=True)
+@lean
 def _cross(p, s, t, a, b, i, j):
     """Tell whether two segments whose ends are not in each other's triangles cross in a plane."""
     return (

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from nanospine.core.lean import lean
+
 __all__ = ["collapse", "flip"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -56,16 +58,93 @@ def _around(faces: IntArray, n: int) -> tuple[IntArray, IntArray]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), order.astype(np.int64)
 
 
-@njit(cache=True)
-def _normal(vertices, a, b, c, out):
+@lean
+def _normal(vertices, a, b, c, room, row):
     size = 0.0
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3
-        out[k] = (vertices[b, i] - vertices[a, i]) * (vertices[c, j] - vertices[a, j]) - (
+        room[row, k] = (vertices[b, i] - vertices[a, i]) * (vertices[c, j] - vertices[a, j]) - (
             vertices[b, j] - vertices[a, j]
         ) * (vertices[c, i] - vertices[a, i])
-        size += out[k] ** 2
+        size += room[row, k] ** 2
     return np.sqrt(size)
+
+
+@lean
+def _common(faces, offsets, around, a, b, number, locked, mark):
+    """Count the vertices beside both ends of an edge; -1 where something within reach changed.
+
+    The lists around would be wrong there.
+    """
+    common = 0
+    for end in range(2):
+        v = a if end == 0 else b
+        for place in range(offsets[v], offsets[v + 1]):
+            for i in range(3):
+                w = faces[around[place], i]
+                if locked[w]:
+                    return -1
+                if w in (a, b):
+                    continue
+                if end == 0:
+                    mark[w] = number
+                elif mark[w] == number:
+                    common += 1
+                    mark[w] = -1
+    return common
+
+
+@lean
+def _is_fine(vertices, faces, offsets, around, a, b, longest, room):
+    """Tell whether no face turns over and no edge gets too long when the ends meet halfway.
+
+    `room` takes the normals before and after, then where both ends are.
+    """
+    for j in range(3):
+        room[2, j], room[3, j] = vertices[a, j], vertices[b, j]
+    fine = True
+    for end in range(2):
+        v, other = (a, b) if end == 0 else (b, a)
+        for place in range(offsets[v], offsets[v + 1]):
+            face = around[place]
+            p, q, r = faces[face, 0], faces[face, 1], faces[face, 2]
+            if p == other or q == other or r == other:
+                continue
+            was = _normal(vertices, p, q, r, room, 0)
+            for j in range(3):
+                vertices[v, j] = (room[2, j] + room[3, j]) / 2
+            now = _normal(vertices, p, q, r, room, 1)
+            for w in (p, q, r):
+                if w != v:
+                    span = 0.0
+                    for j in range(3):
+                        span += (vertices[w, j] - vertices[v, j]) ** 2
+                    fine &= span <= longest * longest
+            for j in range(3):
+                vertices[v, j] = room[2 + end, j]
+            dot = room[0, 0] * room[1, 0] + room[0, 1] * room[1, 1] + room[0, 2] * room[1, 2]
+            fine &= not (now == 0.0 or (was > 0.0 and dot < _TURN * was * now))
+    return fine
+
+
+@lean
+def _merge(vertices, faces, offsets, around, a, b, locked, keep):
+    """Let the ends of an edge meet halfway: all that was at b is at a."""
+    for j in range(3):
+        vertices[a, j] = (vertices[a, j] + vertices[b, j]) / 2
+    for end in range(2):
+        v = a if end == 0 else b
+        for place in range(offsets[v], offsets[v + 1]):
+            for i in range(3):
+                locked[faces[around[place], i]] = True
+    for place in range(offsets[b], offsets[b + 1]):
+        g = around[place]
+        if faces[g, 0] == a or faces[g, 1] == a or faces[g, 2] == a:
+            keep[g] = False
+            continue
+        for i in range(3):
+            if faces[g, i] == b:
+                faces[g, i] = a
 
 
 @njit(cache=True)
@@ -73,79 +152,18 @@ def _collapse(vertices, faces, half, offsets, around, longest):
     locked = np.zeros(vertices.shape[0], dtype=np.bool_)
     keep = np.ones(faces.shape[0], dtype=np.bool_)
     mark = np.full(vertices.shape[0], -1, dtype=np.int64)
-    before, after, old = np.empty(3), np.empty(3), np.empty((2, 3))
+    room = np.empty((4, 3))
     for number in range(half.shape[0]):
         f, k = half[number] // 3, half[number] % 3
         a, b = faces[f, k], faces[f, (k + 1) % 3]
         if locked[a] or locked[b]:
             continue
-        # nothing within reach may have changed: the lists around would be wrong
-        free = True
-        common = 0
-        for end in range(2):
-            v = a if end == 0 else b
-            for place in range(offsets[v], offsets[v + 1]):
-                for i in range(3):
-                    w = faces[around[place], i]
-                    if locked[w]:
-                        free = False
-                    if w in (a, b):
-                        continue
-                    if end == 0:
-                        mark[w] = number
-                    elif mark[w] == number:
-                        common += 1
-                        mark[w] = -1
-        if not free or common != 2:
+        if _common(faces, offsets, around, a, b, number, locked, mark) != 2:
             continue
         if offsets[a + 1] - offsets[a] + offsets[b + 1] - offsets[b] < 10:
             continue  # what is left would be too pointed, or a tetrahedron
-        fine = True
-        for j in range(3):
-            old[0, j], old[1, j] = vertices[a, j], vertices[b, j]
-        for end in range(2):
-            v, other = (a, b) if end == 0 else (b, a)
-            for place in range(offsets[v], offsets[v + 1]):
-                p, q, r = faces[around[place]]
-                if p == other or q == other or r == other:
-                    continue
-                was = _normal(vertices, p, q, r, before)
-                for j in range(3):
-                    vertices[v, j] = (old[0, j] + old[1, j]) / 2
-                now = _normal(vertices, p, q, r, after)
-                for w in (p, q, r):
-                    if w != v:
-                        span = 0.0
-                        for j in range(3):
-                            span += (vertices[w, j] - vertices[v, j]) ** 2
-                        if span > longest * longest:
-                            fine = False
-                for j in range(3):
-                    vertices[v, j] = old[end, j]
-                dot = before[0] * after[0] + before[1] * after[1] + before[2] * after[2]
-                if now == 0.0 or (was > 0.0 and dot < _TURN * was * now):
-                    fine = False
-        if not fine:
-            continue
-        for j in range(3):
-            vertices[a, j] = (old[0, j] + old[1, j]) / 2
-        for end in range(2):
-            v = a if end == 0 else b
-            for place in range(offsets[v], offsets[v + 1]):
-                for i in range(3):
-                    locked[faces[around[place], i]] = True
-        for place in range(offsets[b], offsets[b + 1]):
-            g = around[place]
-            has = False
-            for i in range(3):
-                if faces[g, i] == a:
-                    has = True
-            if has:
-                keep[g] = False
-            else:
-                for i in range(3):
-                    if faces[g, i] == b:
-                        faces[g, i] = a
+        if _is_fine(vertices, faces, offsets, around, a, b, longest, room):
+            _merge(vertices, faces, offsets, around, a, b, locked, keep)
     return keep
 
 
@@ -153,7 +171,8 @@ def _collapse(vertices, faces, half, offsets, around, longest):
 def _flip(vertices, faces, pairs, degree, offsets, around):
     used = np.zeros(faces.shape[0], dtype=np.bool_)
     touched = np.zeros(vertices.shape[0], dtype=np.bool_)
-    one, two, new_one, new_two = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    normals = np.empty((4, 3))
+    one, two, new_one, new_two = normals[0], normals[1], normals[2], normals[3]
     for e in range(pairs.shape[0]):
         f, k = pairs[e, 0] // 3, pairs[e, 0] % 3
         g, i = pairs[e, 1] // 3, pairs[e, 1] % 3
@@ -177,8 +196,8 @@ def _flip(vertices, faces, pairs, degree, offsets, around):
                     joined = True
         if joined:
             continue
-        s, t = _normal(vertices, a, b, c, one), _normal(vertices, b, a, d, two)
-        u, w = _normal(vertices, c, d, b, new_one), _normal(vertices, d, c, a, new_two)
+        s, t = _normal(vertices, a, b, c, normals, 0), _normal(vertices, b, a, d, normals, 1)
+        u, w = _normal(vertices, c, d, b, normals, 2), _normal(vertices, d, c, a, normals, 3)
         if u == 0.0 or w == 0.0:
             continue
         for j in range(3):
