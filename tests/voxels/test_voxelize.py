@@ -117,6 +117,16 @@ def test_tiles_of_localizations_are_the_whole_to_the_last_bit(mode, threads, mon
     assert_tiles(xyz, mode, (3, 17, 33), **options)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tiles_of_a_crowd_are_the_whole_to_the_last_bit(threads, monkeypatch):
+    """More points in a block than are summed in single precision, some too wide for a block."""
+    monkeypatch.setattr("nanospine.voxels.splat._threads", lambda n: threads)
+    rng = np.random.default_rng(4)
+    xyz = rng.normal(400, 60, (4000, 3))
+    sigma = np.where(rng.random(4000) < 0.01, 150.0, rng.uniform(0, 30, 4000))
+    assert_tiles(xyz, "gaussian", (30, 41, 33), precision_nm=sigma)
+
+
 @pytest.mark.parametrize("mode", ["mask", "signed_distance", "smoothed"])
 def test_tiles_of_a_surface_are_the_whole(mode):
     mesh = trimesh.creation.icosphere(subdivisions=3, radius=150.0)

@@ -78,21 +78,23 @@ class _Counts(_Field):
         return data, (f"{n - inside} of {n} localizations lie outside the grid",)
 
 
+@dataclass(frozen=True, eq=False)
 class _Gaussians(_Field):
+    _order: list[Any] = field(default_factory=list)
+
     def paint(self, start: Index, stop: Index) -> Painted:
-        from nanospine.voxels.splat import splat_gaussians
+        from nanospine.voxels.splat import order_points, splat_gaussians
 
         columns, sigma = self.source.columns, self.source.sigma_nm
         assert columns is not None
         assert sigma is not None
-        near = _near(columns, sigma, self.voxel_nm, self.face_nm, start, stop)
+        frame = (self.voxel_nm, self.face_nm)
+        if not self._order:
+            self._order.append(order_points(columns, *frame, self.shape))
         n = len(columns[0])
-        if near is not None:
-            columns = (columns[0][near], columns[1][near], columns[2][near])
-            sigma = sigma[near] if len(sigma) > 1 else sigma
         data = np.zeros(_size(start, stop), dtype=np.float32)
         mass = splat_gaussians(
-            columns, sigma, self.voxel_nm, self.face_nm, self.shape, np.array(start), data
+            columns, sigma, *frame, self._order[0], np.array(start, dtype=np.int64), data
         )
         outside = max(n - mass, 0.0) if n - mass > 1e-9 * n else 0.0  # else rounding
         return data, (f"{outside:.6g} of the mass of {n} localizations lies outside the grid",)
@@ -101,16 +103,17 @@ class _Gaussians(_Field):
 @dataclass(frozen=True, eq=False)
 class _Density(_Field):
     blur_nm: FloatArray | None = None
+    _painter: list[Painter] = field(default_factory=list)
 
     def paint(self, start: Index, stop: Index) -> Painted:
-        source, frame = self.source, (self.voxel_nm, self.face_nm, self.shape)
-        painter: Painter
-        if self.blur_nm is None:
-            painter = _Counts(source, *frame)
-        else:
-            blurred = Source(source.columns, self.blur_nm[None])
-            painter = _Gaussians(blurred, *frame)
-        data, notes = painter.paint(start, stop)
+        if not self._painter:
+            frame = (self.voxel_nm, self.face_nm, self.shape)
+            if self.blur_nm is None:
+                self._painter.append(_Counts(self.source, *frame))
+            else:
+                blurred = Source(self.source.columns, self.blur_nm[None])
+                self._painter.append(_Gaussians(blurred, *frame))
+        data, notes = self._painter[0].paint(start, stop)
         volume_um3 = float(np.prod(self.voxel_nm)) / 1e9
         return (data / np.float32(volume_um3)).astype(np.float32), notes
 
@@ -177,28 +180,3 @@ class _Smoothed(_Field):
 
 def _size(start: Index, stop: Index) -> Index:
     return stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-
-
-def _near(
-    columns: tuple[FloatArray, FloatArray, FloatArray],
-    sigma_nm: FloatArray,
-    voxel_nm: FloatArray,
-    face_nm: FloatArray,
-    start: Index,
-    stop: Index,
-) -> npt.NDArray[np.int64] | None:
-    """Rows whose Gaussian may reach a part of the field; None when that is not worth asking."""
-    if start == (0, 0, 0):
-        return None
-    from nanospine.voxels.splat import REACH
-
-    rows = np.arange(len(columns[0]))
-    for axis in range(3):
-        value = columns[axis][rows]
-        reach = (REACH * (sigma_nm[rows, axis] if len(sigma_nm) > 1 else sigma_nm[0, axis])) + (
-            2 * voxel_nm[axis]
-        )
-        low = face_nm[axis] + start[axis] * voxel_nm[axis]
-        high = face_nm[axis] + stop[axis] * voxel_nm[axis]
-        rows = rows[(value > low - reach) & (value < high + reach)]
-    return np.asarray(rows, dtype=np.int64)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import get_num_threads, njit
 
-from nanospine.voxels.splat_kernel import (
-    REACH,
-    block_counts,
-    normal_table,
-    order_by_block,
-    splat_blocks,
-)
+from nanospine.voxels.splat_kernel import block_counts, order_by_block, splat_blocks
 
-__all__ = ["REACH", "count_points", "splat_gaussians"]
+__all__ = ["Order", "count_points", "order_points", "splat_gaussians"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -56,12 +51,47 @@ def count_points(
     return int(sum(_in_threads(_count, tasks)))
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """Points in the order in which they are drawn; that of a frame serves all its parts.
+
+    Attributes
+    ----------
+    rows, starts : ndarray of int64
+        Points by block of the frame, and where each block begins.
+    blocks : tuple of int
+        Blocks along z, y, x.
+    axis : int
+        The longest of the frame: threads share the work along it.
+    planes : ndarray of int64
+        Points in each plane across that axis.
+    """
+
+    rows: IntArray
+    starts: IntArray
+    blocks: tuple[int, int, int]
+    axis: int
+    planes: IntArray
+
+
+def order_points(
+    columns: tuple[FloatArray, FloatArray, FloatArray],
+    voxel_nm: FloatArray,
+    face_nm: FloatArray,
+    frame: tuple[int, int, int],
+) -> Order:
+    """Sort points for :func:`splat_gaussians`; `frame` is the shape of the whole field."""
+    blocks = block_counts(frame)
+    rows, starts, planes, axis = order_by_block(*columns, voxel_nm, face_nm, *blocks, frame)
+    return Order(rows, starts, blocks, axis, planes)
+
+
 def splat_gaussians(
     columns: tuple[FloatArray, FloatArray, FloatArray],
     sigma_nm: FloatArray,
     voxel_nm: FloatArray,
     face_nm: FloatArray,
-    frame: tuple[int, int, int],
+    order: Order,
     start: IntArray,
     data: npt.NDArray[np.float32],
 ) -> float:
@@ -74,25 +104,23 @@ def splat_gaussians(
     sigma_nm : ndarray, shape (n, 3) or (3,)
         Standard deviations z, y, x; the one row is that of all points. 0 puts all mass into one
         voxel.
-    frame : tuple of int
-        Shape of the whole frame: tiles of one frame add points in the same order and are equal to
+    order : Order
+        Of all points of the frame: tiles of one frame add them in the same order and are equal to
         the last bit, wherever they are cut.
     data : ndarray of float32, shape (nz, ny, nx)
         Added to.
     """
-    n = len(columns[0])
-    if n == 0:
-        return 0.0
     sigma = np.ascontiguousarray(np.atleast_2d(sigma_nm), dtype=np.float64)
-    blocks = block_counts(frame)
-    order, starts, planes = order_by_block(
-        *columns, voxel_nm, face_nm, *blocks, start[0], data.shape[0]
-    )
-    edges, table = _fair_edges(planes, _threads(n)), normal_table()
-    tasks = [
-        (*columns, sigma, voxel_nm, face_nm, order, starts, blocks, table, start, low, high, data)
-        for low, high in itertools.pairwise(edges)
-    ]
+    axis = order.axis
+    here = order.planes[start[axis] : start[axis] + data.shape[axis]]
+    tasks = []
+    for low, high in itertools.pairwise(_fair_edges(here, _threads(len(columns[0])))):
+        window = np.array([(0, size) for size in data.shape], dtype=np.int64)
+        window[axis] = low, high
+        tasks.append(
+            (*columns, sigma, voxel_nm, face_nm, order.rows, order.starts, order.blocks, start,
+             window.ravel(), data)
+        )  # fmt: skip
     return float(sum(_in_threads(splat_blocks, tasks)))
 
 

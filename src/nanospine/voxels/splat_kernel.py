@@ -2,80 +2,89 @@
 
 Strategy: in a large array rows of voxels lie so far apart that the cache holds few of them, and a
 sum of a million small numbers in single precision loses some. A block of voxels with a margin is
-drawn by itself, small enough for the cache, and added to the array once.
+drawn by itself, small enough for the cache: in single precision, a few hundred points at a time,
+which are summed in double precision; the block is added to the array once.
+
+What happens to a voxel depends on the points of its blocks alone, not on which part of the frame is
+asked for, so parts are equal to the whole to the last bit.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from math import erf
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-__all__ = ["REACH", "block_counts", "normal_table", "order_by_block", "splat_blocks"]
+from nanospine.voxels.splat_vectors import GROUP, add_rows, give_vector, take_steps
+
+__all__ = ["REACH", "block_counts", "order_by_block", "splat_blocks"]
 
 FloatArray = npt.NDArray[np.float64]
 
 #: Standard deviations at which a Gaussian is cut; what lies beyond (2e-5) is given to the rest.
 REACH = 4.7
-_BLOCK = 32  # voxels
+_BLOCK_Z, _BLOCK_Y, _BLOCK_X = 48, 32, 64  # voxels
 _MARGIN = 24  # voxels; wider Gaussians are drawn into the array itself
 _SUB = 8  # voxels; points of a block are drawn in the order of parts of it
-_GROUP = 4  # numbers of a vector
-_SIDE = _BLOCK + 2 * _MARGIN
-_STRIDE = _SIDE + 2 * _GROUP
-_PER_SIGMA = 64.0  # entries of the table of the normal distribution
-_TABLE_END = 6.0
+_SIDE_Z, _SIDE_Y, _SIDE_X = _BLOCK_Z + 2 * _MARGIN, _BLOCK_Y + 2 * _MARGIN, _BLOCK_X + 2 * _MARGIN
+_STRIDE = (_SIDE_X // GROUP + 2) * GROUP
 _BATCH = 32  # points
+_CHUNK = 16 * _BATCH  # points that are summed in single precision
 
 
 def block_counts(frame: tuple[int, int, int]) -> tuple[int, int, int]:
     """Blocks along z, y, x: those of the frame, and one beyond it on either side."""
-    nz, ny, nx = (size // _BLOCK + 3 for size in frame)
-    return nz, ny, nx
+    return frame[0] // _BLOCK_Z + 3, frame[1] // _BLOCK_Y + 3, frame[2] // _BLOCK_X + 3
 
 
-@cache
-def normal_table() -> FloatArray:
-    """Cubics through the normal distribution and its density, shape (k, 4); 1e-10 off at most."""
-    at = np.arange(-_TABLE_END, _TABLE_END + 2 / _PER_SIGMA, 1 / _PER_SIGMA)
-    value = np.array([0.5 * (1.0 + erf(t / np.sqrt(2.0))) for t in at])
-    slope = np.exp(-0.5 * at * at) / np.sqrt(2.0 * np.pi) / _PER_SIGMA
-    rise, a, b = np.diff(value), slope[:-1], slope[1:]
-    return np.ascontiguousarray(
-        np.stack([value[:-1], a, 3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise], axis=1)
-    )
+def _polynomial(degree: int) -> tuple[float, ...]:
+    """Coefficients of g, with t g(2 t^2 - 1) the normal law from -REACH (t = -1, -0.5) to REACH.
+
+    From -0.5 to 0.5, without what lies beyond; 1e-10 off at most.
+    """
+    whole = erf(REACH / np.sqrt(2.0))
+
+    def law(u: FloatArray) -> FloatArray:
+        t = np.sqrt((u + 1.0) / 2.0)
+        return np.array([0.5 * erf(REACH * s / np.sqrt(2.0)) / whole / s for s in t])
+
+    fitted = np.polynomial.Chebyshev.interpolate(law, degree)
+    return tuple(fitted.convert(kind=np.polynomial.Polynomial).coef.tolist())
+
+
+_C = _polynomial(19)
 
 
 @njit(cache=True, nogil=True)
-def order_by_block(z, y, x, voxel, face, bz, by, bx, first, nz):  # type: ignore[no-untyped-def]  # pragma: no cover
+def order_by_block(z, y, x, voxel, face, bz, by, bx, frame):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Sort points by block, then by part of a block (two counting sorts, stable).
 
     Gives the order, where each of the bz * by * bx blocks begins in it, and the number of points
-    of each of the `nz` planes from `first`.
+    in each plane of the frame across its longest axis.
     """
     n = len(z)
-    ratio = _BLOCK // _SUB
+    rz, ry, rx = _BLOCK_Z // _SUB, _BLOCK_Y // _SUB, _BLOCK_X // _SUB
     block, part = np.empty(n, np.int64), np.empty(n, np.int64)
     starts = np.zeros(bz * by * bx + 1, np.int64)
-    inner = np.zeros(ratio**3 + 1, np.int64)
-    planes = np.zeros(nz, np.int64)
+    inner = np.zeros(rz * ry * rx + 1, np.int64)
+    longest = 0
+    for a in range(1, 3):
+        longest = a if frame[a] > frame[longest] else longest
+    planes = np.zeros(frame[longest], np.int64)
     for i in range(n):
         k = int(np.floor((z[i] - face[0]) / voxel[0]))
         j = int(np.floor((y[i] - face[1]) / voxel[1]))
         m = int(np.floor((x[i] - face[2]) / voxel[2]))
-        planes[min(max(k - first, 0), nz - 1)] += 1
-        kk, jj, mm = k // _SUB % ratio, j // _SUB % ratio, m // _SUB % ratio
-        part[i] = (kk * ratio + jj) * ratio + mm
+        at = k if longest == 0 else (j if longest == 1 else m)
+        planes[min(max(at, 0), len(planes) - 1)] += 1
+        part[i] = (k // _SUB % rz * ry + j // _SUB % ry) * rx + m // _SUB % rx
         inner[part[i] + 1] += 1
         # The outermost blocks are beyond the frame and hold all points out there.
-        k = min(max(k // _BLOCK + 1, 0), bz - 1)
-        j = min(max(j // _BLOCK + 1, 0), by - 1)
-        m = min(max(m // _BLOCK + 1, 0), bx - 1)
+        k = min(max(k // _BLOCK_Z + 1, 0), bz - 1)
+        j = min(max(j // _BLOCK_Y + 1, 0), by - 1)
+        m = min(max(m // _BLOCK_X + 1, 0), bx - 1)
         block[i] = (k * by + j) * bx + m
         starts[block[i] + 1] += 1
     for b in range(1, len(inner)):
@@ -90,137 +99,60 @@ def order_by_block(z, y, x, voxel, face, bz, by, bx, first, nz):  # type: ignore
     for row in by_part:
         order[place[block[row]]] = row
         place[block[row]] += 1
-    return order, starts, planes
+    return order, starts, planes, longest
 
 
 @njit(cache=True, nogil=True)
-def _normal(t, table):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Distribution function of the normal law within the table."""
-    s = (t + _TABLE_END) * _PER_SIGMA
-    i = int(s)
-    f = s - i
-    return table[i, 0] + f * (table[i, 1] + f * (table[i, 2] + f * table[i, 3]))
+def _masses(position, sigma, upto, o):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Mass of a Gaussian (all in voxels) below each face within REACH, from -0.5 to 0.5.
 
-
-@njit(cache=True, nogil=True)
-def _weights(position, sigma, weights, table):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Mass of a Gaussian (all in voxels) in each voxel within REACH; first voxel and how many."""
+    Gives the first voxel, and how many there are.
+    """
     first = int(np.floor(position - REACH * sigma))
-    last = int(np.floor(position + REACH * sigma))
-    n = last - first + 1
-    if n == 1:
-        weights[0] = 1.0
-        return first, 1
-    before = _normal(-REACH, table)
-    share = 1.0 / (1.0 - 2.0 * before)
-    scale = 1.0 / sigma
-    for i in range(n):
-        if i == n - 1:
-            after = 1.0 - _normal(-REACH, table)
-        else:
-            after = _normal((first + i + 1 - position) * scale, table)
-        weights[i] = (after - before) * share
-        before = after
+    n = int(np.floor(position + REACH * sigma)) - first + 1
+    if n > 1:
+        step = 1.0 / (REACH * sigma)
+        before = (first - position) * step
+        for i in range(_whole(n)):
+            t = before + i * step
+            u = 2.0 * t * t - 1.0
+            g = _C[16] + u * (_C[17] + u * (_C[18] + u * _C[19]))
+            g = _C[12] + u * (_C[13] + u * (_C[14] + u * (_C[15] + u * g)))
+            g = _C[8] + u * (_C[9] + u * (_C[10] + u * (_C[11] + u * g)))
+            g = _C[4] + u * (_C[5] + u * (_C[6] + u * (_C[7] + u * g)))
+            upto[o + i] = t * (_C[0] + u * (_C[1] + u * (_C[2] + u * (_C[3] + u * g))))
+    upto[o] = -0.5
+    for i in range(2 * GROUP):  # nothing beyond
+        upto[o + n + i] = 0.5
     return first, n
 
 
-@intrinsic
-def _add_vector(_typing, flat, at, row, m, weight):  # type: ignore[no-untyped-def]
-    """flat[at : at + 4] += weight * row[m : m + 4], in one go.
-
-    The compiler cannot know that the arrays do not overlap and, for rows this short, loses more
-    time in asking than in adding.
-    """
-    signature = types.void(flat, at, row, m, weight)
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        vector = ir.VectorType(ir.DoubleType(), _GROUP)
-        places = []
-        for k in (0, 2):
-            array = context.make_array(signature.args[k])(context, builder, args[k])
-            first = builder.gep(array.data, [args[k + 1]])
-            places.append(builder.bitcast(first, vector.as_pointer()))
-        held, add = (builder.load(place, align=8) for place in places)
-        factor = ir.Constant(vector, ir.Undefined)
-        for k in range(_GROUP):
-            lane = ir.Constant(ir.IntType(32), k)
-            factor = builder.insert_element(factor, args[4], lane)
-        product = builder.fmul(add, factor)
-        builder.store(builder.fadd(held, product), places[0], align=8)
-        return context.get_dummy_value()
-
-    return signature, generate
+@njit(cache=True, nogil=True)
+def _whole(n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Round up to whole vectors: what is left over would be computed one by one."""
+    return (n + GROUP - 1) // GROUP * GROUP
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(flat, at, stride, row, groups, weights, first, last, here):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add weighted copies of a row, of whole vectors, to rows that are `stride` apart."""
-    if groups == 6:  # the usual widths without an inner loop
-        for j in range(first, last):
-            weight = here * weights[j]
-            _add_vector(flat, at, row, 0, weight)
-            _add_vector(flat, at + 4, row, 4, weight)
-            _add_vector(flat, at + 8, row, 8, weight)
-            _add_vector(flat, at + 12, row, 12, weight)
-            _add_vector(flat, at + 16, row, 16, weight)
-            _add_vector(flat, at + 20, row, 20, weight)
-            at += stride
-    elif groups == 5:
-        for j in range(first, last):
-            weight = here * weights[j]
-            _add_vector(flat, at, row, 0, weight)
-            _add_vector(flat, at + 4, row, 4, weight)
-            _add_vector(flat, at + 8, row, 8, weight)
-            _add_vector(flat, at + 12, row, 12, weight)
-            _add_vector(flat, at + 16, row, 16, weight)
-            at += stride
-    else:
-        for j in range(first, last):
-            weight = here * weights[j]
-            for m in range(0, groups * _GROUP, _GROUP):
-                _add_vector(flat, at + m, row, m, weight)
-            at += stride
-
-
-@intrinsic
-def _give_vector(_typing, flat, at, small, start):  # type: ignore[no-untyped-def]
-    """flat[at : at + 4] += small[start : start + 4], in single precision."""
-    signature = types.void(flat, at, small, start)
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        places = []
-        for k, kind in ((0, ir.FloatType()), (2, ir.DoubleType())):
-            array = context.make_array(signature.args[k])(context, builder, args[k])
-            first = builder.gep(array.data, [args[k + 1]])
-            places.append(builder.bitcast(first, ir.VectorType(kind, _GROUP).as_pointer()))
-        held, add = builder.load(places[0], align=4), builder.load(places[1], align=8)
-        add = builder.fptrunc(add, ir.VectorType(ir.FloatType(), _GROUP))
-        builder.store(builder.fadd(held, add), places[0], align=4)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@njit(cache=True, nogil=True)
-def _flush(small, box, corner, low, high, data):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add the used box of the small array to `data` (its voxel 0 lies at `corner`); empty it."""
+def _flush(small, box, corner, window, data):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add the used box of a small array to `data` (its voxel 0 lies at `corner`); empty it."""
     ny, nx = data.shape[1], data.shape[2]
-    a, b = max(box[4], -corner[2]), min(box[5], nx - corner[2])
-    whole = max(b - a, 0) // _GROUP * _GROUP
-    flat = data.reshape(-1)
-    source = small.reshape(-1)
+    k0, k1 = window[0] - corner[0], window[1] - corner[0]
+    j0, j1 = window[2] - corner[1], window[3] - corner[1]
+    a, b = max(box[4], window[4] - corner[2]), min(box[5], window[5] - corner[2])
+    whole = a + max(b - a, 0) // GROUP * GROUP
+    flat, source = data.reshape(-1), small.reshape(-1)
     for k in range(box[0], box[1]):
         for j in range(box[2], box[3]):
-            row, plane = corner[1] + j, corner[0] + k
-            if low <= plane < high and 0 <= row < ny and b > a:
-                at = (plane * ny + row) * nx + corner[2]
-                here = (k * _SIDE + j) * _STRIDE
-                for m in range(a, a + whole, _GROUP):
-                    _give_vector(flat, at + m, source, here + m)
-                for m in range(a + whole, b):
-                    flat[at + m] += np.float32(source[here + m])
-            small[k, j, box[4] : box[5]] = 0.0
-    box[::2], box[1::2] = _SIDE, 0
+            here = (k * _SIDE_Y + j) * _STRIDE
+            if k0 <= k < k1 and j0 <= j < j1:
+                at = ((corner[0] + k) * ny + corner[1] + j) * nx + corner[2]
+                for m in range(a, whole, GROUP):
+                    give_vector(flat, at + m, source, here + m)
+                for m in range(whole, b):
+                    flat[at + m] += data.dtype.type(source[here + m])
+            source[here + box[4] : here + box[5]] = 0.0
+    box[::2], box[1::2] = _STRIDE + _SIDE_Y + _SIDE_Z, 0
 
 
 @njit(cache=True, nogil=True)
@@ -240,126 +172,186 @@ def _gather(z, y, x, sigma, voxel, face, rows, points):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _ellipse(pz, sz, py, sy, z0, cz, y0, cy, wz, wy, upto, first, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _ellipse(pz, sz, py, sy, z0, cz, y0, cy, upto, o, first, last, at):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Rows of each plane within REACH, and the mass in them.
 
     Rows beyond are left out, and what they held (at most 2e-5) is given to the others.
     """
-    for j in range(cy):
-        upto[j + 1] = upto[j] + wy[j]
     shrink, fall = REACH * sy, 1.0 / (REACH * max(sz, 1e-9))
-    kept = 0.0
-    for k in range(cz):
+    for k in range(_whole(cz)):
         gap = z0 + k - pz
         away = max(gap, -1.0 - gap, 0.0) * fall
         half = shrink * np.sqrt(max(1.0 - away * away, 0.0))
-        first[k] = max(0, int(np.floor(py - half)) - y0)
-        last[k] = min(cy, int(np.floor(py + half)) + 1 - y0)
-        kept += wz[k] * (upto[last[k]] - upto[first[k]])
+        first[at + k] = int(np.floor(py - half)) - y0
+        last[at + k] = int(np.floor(py + half)) + 1 - y0
+    kept = 0.0
+    for k in range(cz):
+        low, high = max(0, first[at + k]), min(cy, last[at + k])
+        first[at + k], last[at + k] = low, high
+        kept += (upto[k + 1] - upto[k]) * (upto[o + high] - upto[o + low])
     return kept
 
 
 @njit(cache=True, nogil=True)
-def splat_blocks(z, y, x, sigma, voxel, face, order, starts, blocks, table, start, low, high, data):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Draw the points into the planes low to high of `data`; give the mass that lies there."""
-    widest = 0
+def _blocks_near(start, window, reach, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """First and last block along each axis that may reach the window.
+
+    Points far away are in the outermost blocks, and farther than these.
+    """
+    ends, size = np.empty(6, np.int64), (_BLOCK_Z, _BLOCK_Y, _BLOCK_X)
+    for a in range(3):
+        low, high = start[a] + window[2 * a] - reach[a], start[a] + window[2 * a + 1] + reach[a]
+        ends[2 * a] = min(max(low // size[a] + 1, 0), blocks[a] - 1)
+        ends[2 * a + 1] = min(max(high // size[a] + 2, 1), blocks[a])
+    return ends
+
+
+@njit(cache=True, nogil=True)
+def splat_blocks(z, y, x, sigma, voxel, face, order, starts, blocks, start, window, data):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Draw the points into the window of `data`; give the mass that lies there.
+
+    `start` is the first voxel of `data` in the frame; the window, first and last z, first and last
+    y, first and last x, is in voxels of `data`.
+    """
+    reach, widest = np.zeros(3, np.int64), 0
     for i in range(len(sigma)):
         for a in range(3):
-            widest = max(widest, int(2 * REACH * sigma[i, a] / voxel[a]) + 3)
-    points = np.empty((_BATCH, 6))
-    w = np.empty((_BATCH, 3, widest + 2 * _GROUP + 1))
-    rows = np.empty((_BATCH, 2, widest), np.int64)
-    place = np.empty((_BATCH, 4), np.int64)
-    upto = np.zeros(widest + 1)
-    small = np.zeros((_SIDE, _SIDE, _STRIDE))
-    box, corner = np.empty(6, np.int64), np.empty(3, np.int64)
-    box[::2], box[1::2] = _SIDE, 0
-    span = (low, high)
+            reach[a] = max(reach[a], int(REACH * sigma[i, a] / voxel[a]) + 2)
+            widest = max(widest, 2 * reach[a])
+    points, upto = np.empty((_BATCH, 6)), np.empty(3 * (widest + 3 * GROUP))
+    widest += 3 * GROUP
+    many = _BATCH * widest
+    wz, wy, wx = np.empty(many, np.float32), np.empty(many, np.float32), np.empty(many, np.float32)
+    first, last = np.empty(many, np.int64), np.empty(many, np.int64)
+    place = np.empty((_BATCH, 5), np.int64)
+    small = np.zeros((_SIDE_Z, _SIDE_Y, _STRIDE), np.float32)
+    large = np.zeros((_SIDE_Z, _SIDE_Y, _STRIDE), np.float64)
+    whole = np.array([0, _SIDE_Z, 0, _SIDE_Y, 0, _STRIDE])
+    none, corner = np.zeros(3, np.int64), np.empty(3, np.int64)
+    box, total = np.zeros(6, np.int64), np.zeros(6, np.int64)
+    box[::2], total[::2] = _STRIDE + _SIDE_Y + _SIDE_Z, _STRIDE + _SIDE_Y + _SIDE_Z
+    ends = _blocks_near(start, window, reach, blocks)
     mass = 0.0
-    for block in range(len(starts) - 1):
-        corner[0], rest = divmod(block, blocks[1] * blocks[2])
-        corner[1], corner[2] = divmod(rest, blocks[2])
-        for a in range(3):
-            corner[a] = (corner[a] - 1) * _BLOCK - _MARGIN - start[a]
-        for begin in range(starts[block], starts[block + 1], _BATCH):
-            some = order[begin : min(begin + _BATCH, starts[block + 1])]
-            _gather(z, y, x, sigma, voxel, face, some, points)
-            n = 0
-            for p in range(len(some)):
-                fits, part = _prepare(
-                    points[p], table, start, span, corner, w[n], rows[n], place[n], upto, box, data
-                )
-                mass += part
-                n += fits
-            _draw(w, rows, place, n, small)
-        if box[1] > box[0]:
-            _flush(small, box, corner, low, high, data)
+    for bz in range(ends[0], ends[1]):
+        for by in range(ends[2], ends[3]):
+            for bx in range(ends[4], ends[5]):
+                corner[0] = (bz - 1) * _BLOCK_Z - _MARGIN - start[0]
+                corner[1] = (by - 1) * _BLOCK_Y - _MARGIN - start[1]
+                corner[2] = (bx - 1) * _BLOCK_X - _MARGIN - start[2]
+                block = (bz * blocks[1] + by) * blocks[2] + bx
+                crowded = starts[block + 1] - starts[block] > _CHUNK
+                for begin in range(starts[block], starts[block + 1], _BATCH):
+                    some = order[begin : min(begin + _BATCH, starts[block + 1])]
+                    _gather(z, y, x, sigma, voxel, face, some, points)
+                    n = 0
+                    for p in range(len(some)):
+                        fits, part = _prepare(
+                            points, p, start, window, corner, upto, n, widest, wz, wy, wx, first,
+                            last, place, box, data,
+                        )  # fmt: skip
+                        mass += part
+                        n += fits
+                    _draw(wz, wy, wx, widest, first, last, place, n, small)
+                    if crowded and (begin - starts[block]) % _CHUNK == _CHUNK - _BATCH:
+                        _join(total, box)
+                        _flush(small, box, none, whole, large)
+                if box[1] > box[0]:
+                    if crowded:
+                        _join(total, box)
+                        _flush(small, box, none, whole, large)
+                    else:
+                        _flush(small, box, corner, window, data)
+                if total[1] > total[0]:
+                    _flush(large, total, corner, window, data)
     return mass
 
 
 @njit(cache=True, nogil=True)
-def _prepare(point, table, start, span, corner, w, rows, place, upto, box, data):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _join(total, box):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for a in range(0, 6, 2):
+        total[a], total[a + 1] = min(total[a], box[a]), max(total[a + 1], box[a + 1])
+
+
+@njit(cache=True, nogil=True)
+def _prepare(  # type: ignore[no-untyped-def]  # pragma: no cover
+    points, p, start, window, corner, upto, n, widest, wz, wy, wx, first, last, place, box, data
+):
     """Weights of a point, and where they go; one too wide for a block is drawn into `data`.
 
-    Gives whether there is something to draw into the block, and the mass within `data`.
+    Gives whether there is something to draw into the block, and the mass within the window.
     """
-    ny, nx = data.shape[1], data.shape[2]
-    pz, py, px, sz, sy, sx = point
+    pz, py, px = points[p, 0], points[p, 1], points[p, 2]
+    sz, sy, sx = points[p, 3], points[p, 4], points[p, 5]
     reach = REACH * sz + 1.0
-    if pz + reach < start[0] + span[0] or pz - reach > start[0] + span[1]:
+    if pz + reach < start[0] + window[0] or pz - reach > start[0] + window[1]:
         return 0, 0.0
-    wz, wy, wx = w[0], w[1], w[2]
-    z0, cz = _weights(pz, sz, wz, table)
-    y0, cy = _weights(py, sy, wy, table)
-    x0, cx = _weights(px, sx, wx, table)
-    first, last = rows[0], rows[1]
-    share = 1.0 / _ellipse(pz, sz, py, sy, z0, cz, y0, cy, wz, wy, upto, first, last)
+    at, o = n * widest, len(upto) // 3
+    o2 = 2 * o
+    z0, cz = _masses(pz, sz, upto, 0)
+    y0, cy = _masses(py, sy, upto, o)
+    x0, cx = _masses(px, sx, upto, o2)
+    share = 1.0 / _ellipse(pz, sz, py, sy, z0, cz, y0, cy, upto, o, first, last, at)
     z0, y0, x0 = z0 - start[0], y0 - start[1], x0 - start[2]
-    a, b = max(0, -x0), min(cx, nx - x0)
-    if b <= a or y0 >= ny or y0 + cy <= 0:
+    k0, k1 = max(0, window[0] - z0), min(cz, window[1] - z0)
+    j0, j1 = max(0, window[2] - y0), min(cy, window[3] - y0)
+    a, b = max(0, window[4] - x0), min(cx, window[5] - x0)
+    if k1 <= k0 or j1 <= j0 or b <= a:
         return 0, 0.0
-    wx[cx : cx + _GROUP] = 0.0  # rows are added in whole vectors
-    k0, k1 = max(0, span[0] - z0), min(cz, span[1] - z0)
-    mass = 0.0
-    for k in range(k0, k1):
-        wz[k] *= share
-        j0, j1 = max(first[k], -y0), min(last[k], ny - y0)
-        mass += wz[k] * max(upto[j1] - upto[j0], 0.0) if j1 > j0 else 0.0
-    mass *= wx[a:b].sum()
-    kz, jy, mx = z0 - corner[0], y0 - corner[1], x0 - corner[2]
-    fits = kz >= 0 and kz + cz <= _SIDE and jy >= 0 and jy + cy <= _SIDE
-    if not (fits and mx >= 0 and mx + cx <= _SIDE):
+    mass = 1.0
+    if k1 - k0 < cz or j1 - j0 < cy or b - a < cx:
+        mass = 0.0
         for k in range(k0, k1):
-            for j in range(max(first[k], -y0), min(last[k], ny - y0)):
-                for m in range(a, b):
-                    data[z0 + k, y0 + j, x0 + m] += np.float32(wz[k] * wy[j] * wx[m])
+            low, high = max(first[at + k], j0), min(last[at + k], j1)
+            if high > low:
+                mass += (upto[k + 1] - upto[k]) * (upto[o + high] - upto[o + low])
+        mass *= share * (upto[o2 + b] - upto[o2 + a])
+    kz, jy, mx = z0 - corner[0], y0 - corner[1], x0 - corner[2]
+    fits = kz >= 0 and kz + cz <= _SIDE_Z and jy >= 0 and jy + cy <= _SIDE_Y
+    if not (fits and mx >= 0 and mx + cx <= _SIDE_X):
+        for k in range(k0, k1):
+            here = share * (upto[k + 1] - upto[k])
+            low, high = max(first[at + k], j0), min(last[at + k], j1)
+            _draw_wide(here, upto, o, low, high, a, b, data, z0 + k, y0, x0)
         return 0, mass
     box[0], box[1] = min(box[0], kz + k0), max(box[1], kz + k1)
     box[2], box[3] = min(box[2], jy), max(box[3], jy + cy)
-    box[4], box[5] = min(box[4], mx), max(box[5], mx + cx)
-    place[0], place[1], place[2] = kz, kz + k0, kz + k1
-    off = mx % _GROUP
-    for m in range(cx - 1, -1, -1):
-        wx[m + off] = wx[m]
-    wx[:off] = 0.0
-    wx[off + cx : off + cx + _GROUP] = 0.0
-    place[3] = jy * _STRIDE + mx - off
-    w[2, -1] = (off + cx + _GROUP - 1) // _GROUP
+    off = mx % GROUP
+    mx -= off
+    groups = (off + cx + GROUP - 1) // GROUP
+    box[4], box[5] = min(box[4], mx), max(box[5], mx + groups * GROUP)
+    take_steps(wz, at, upto, 0, cz, share)
+    take_steps(wy, at, upto, o, cy, 1.0)
+    for m in range(GROUP):  # rows are added in whole vectors
+        wx[at + m] = 0.0
+    take_steps(wx, at + off, upto, o2, cx + GROUP, 1.0)
+    place[n, 0], place[n, 1], place[n, 2] = kz, kz + k0, kz + k1
+    place[n, 3], place[n, 4] = jy * _STRIDE + mx, groups
     return 1, mass
 
 
 @njit(cache=True, nogil=True)
-def _draw(w, rows, place, n, small):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _draw_wide(here, upto, o, low, high, a, b, data, z, y0, x0):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Draw rows of a plane into the array itself."""
+    for j in range(low, high):
+        weight = here * (upto[o + j + 1] - upto[o + j])
+        for m in range(a, b):
+            add = weight * (upto[2 * o + m + 1] - upto[2 * o + m])
+            data[z, y0 + j, x0 + m] += np.float32(add)
+
+
+@njit(cache=True, nogil=True)
+def _draw(wz, wy, wx, widest, first, last, place, n, small):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Draw points into the small array, plane by plane: a plane stays in the nearest cache."""
-    bottom, top = _SIDE, 0
+    bottom, top = _SIDE_Z, 0
     for p in range(n):
         bottom, top = min(bottom, place[p, 1]), max(top, place[p, 2])
+    flat = small.reshape(-1)
     for k in range(bottom, top):
         for p in range(n):
             if k < place[p, 1] or k >= place[p, 2]:
                 continue
-            i = k - place[p, 0]
-            at = k * _SIDE * _STRIDE + place[p, 3] + rows[p, 0, i] * _STRIDE
-            groups = int(w[p, 2, -1])
-            first, last = rows[p, 0, i], rows[p, 1, i]
-            _add_rows(small, at, _STRIDE, w[p, 2], groups, w[p, 1], first, last, w[p, 0, i])
+            o = p * widest
+            i = o + k - place[p, 0]
+            low, high = first[i], last[i]
+            at = k * _SIDE_Y * _STRIDE + place[p, 3] + low * _STRIDE
+            add_rows(flat, at, _STRIDE, wx, o, place[p, 4], wy, o + low, o + high, wz[i])
