@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from nanospine.core.lean import lean
 from nanospine.voxels.splat_vectors import GROUP, add_rows, give_vector, take_steps
 
 __all__ = ["REACH", "block_counts", "order_by_block", "splat_blocks"]
@@ -102,7 +103,7 @@ def order_by_block(z, y, x, voxel, face, bz, by, bx, frame):  # type: ignore[no-
     return order, starts, planes, longest
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _masses(position, sigma, upto, o):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Mass of a Gaussian (all in voxels) below each face within REACH, from -0.5 to 0.5.
 
@@ -127,7 +128,7 @@ def _masses(position, sigma, upto, o):  # type: ignore[no-untyped-def]  # pragma
     return first, n
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _whole(n):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Round up to whole vectors: what is left over would be computed one by one."""
     return (n + GROUP - 1) // GROUP * GROUP
@@ -155,7 +156,7 @@ def _flush(small, box, corner, window, data):  # type: ignore[no-untyped-def]  #
     box[::2], box[1::2] = _STRIDE + _SIDE_Y + _SIDE_Z, 0
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _gather(z, y, x, sigma, voxel, face, rows, points):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put positions and standard deviations, in voxels, of a few rows side by side.
 
@@ -171,7 +172,7 @@ def _gather(z, y, x, sigma, voxel, face, rows, points):  # type: ignore[no-untyp
             points[p, 3 + a] = sigma[i, a] / voxel[a]
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _ellipse(pz, sz, py, sy, z0, cz, y0, cy, upto, o, first, last, at):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Rows of each plane within REACH, and the mass in them.
 
@@ -226,6 +227,7 @@ def splat_blocks(z, y, x, sigma, voxel, face, order, starts, blocks, start, wind
     place = np.empty((_BATCH, 5), np.int64)
     small = np.zeros((_SIDE_Z, _SIDE_Y, _STRIDE), np.float32)
     large = np.zeros((_SIDE_Z, _SIDE_Y, _STRIDE), np.float64)
+    flat = small.reshape(-1)
     whole = np.array([0, _SIDE_Z, 0, _SIDE_Y, 0, _STRIDE])
     none, corner = np.zeros(3, np.int64), np.empty(3, np.int64)
     box, total = np.zeros(6, np.int64), np.zeros(6, np.int64)
@@ -251,7 +253,7 @@ def splat_blocks(z, y, x, sigma, voxel, face, order, starts, blocks, start, wind
                         )  # fmt: skip
                         mass += part
                         n += fits
-                    _draw(wz, wy, wx, widest, first, last, place, n, small)
+                    _draw(wz, wy, wx, widest, first, last, place, n, flat)
                     if crowded and (begin - starts[block]) % _CHUNK == _CHUNK - _BATCH:
                         _join(total, box)
                         _flush(small, box, none, whole, large)
@@ -266,13 +268,13 @@ def splat_blocks(z, y, x, sigma, voxel, face, order, starts, blocks, start, wind
     return mass
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _join(total, box):  # type: ignore[no-untyped-def]  # pragma: no cover
     for a in range(0, 6, 2):
         total[a], total[a + 1] = min(total[a], box[a]), max(total[a + 1], box[a + 1])
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _prepare(  # type: ignore[no-untyped-def]  # pragma: no cover
     points, p, start, window, corner, upto, n, widest, wz, wy, wx, first, last, place, box, data
 ):
@@ -329,7 +331,7 @@ def _prepare(  # type: ignore[no-untyped-def]  # pragma: no cover
     return 1, mass
 
 
-@njit(cache=True, nogil=True)
+@lean
 def _draw_wide(here, upto, o, low, high, a, b, data, z, y0, x0):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Draw rows of a plane into the array itself."""
     for j in range(low, high):
@@ -339,13 +341,12 @@ def _draw_wide(here, upto, o, low, high, a, b, data, z, y0, x0):  # type: ignore
             data[z, y0 + j, x0 + m] += np.float32(add)
 
 
-@njit(cache=True, nogil=True)
-def _draw(wz, wy, wx, widest, first, last, place, n, small):  # type: ignore[no-untyped-def]  # pragma: no cover
+@lean
+def _draw(wz, wy, wx, widest, first, last, place, n, flat):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Draw points into the small array, plane by plane: a plane stays in the nearest cache."""
     bottom, top = _SIDE_Z, 0
     for p in range(n):
         bottom, top = min(bottom, place[p, 1]), max(top, place[p, 2])
-    flat = small.reshape(-1)
     for k in range(bottom, top):
         for p in range(n):
             if k < place[p, 1] or k >= place[p, 2]:

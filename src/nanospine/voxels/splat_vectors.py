@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from nanospine.core.lean import lean
 
 __all__ = ["GROUP", "add_rows", "give_vector", "take_steps"]
 
@@ -42,7 +44,7 @@ def _add_vector(_typing, flat, at, row, m, weight):  # type: ignore[no-untyped-d
     return signature, generate
 
 
-@njit(cache=True, nogil=True)
+@lean
 def add_rows(flat, at, stride, row, x, groups, weights, first, last, here):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add weighted copies of the vectors of `row` from x on to rows that are `stride` apart.
 
@@ -120,7 +122,7 @@ def _take_vector(_typing, to, at, upto, start, factor):  # type: ignore[no-untyp
     return signature, generate
 
 
-@njit(cache=True, nogil=True)
+@lean
 def take_steps(to, at, upto, start, n, factor):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put the differences of n + 1 sums, times a factor, into `to`; whole vectors are written."""
     for i in range(0, n, GROUP):
