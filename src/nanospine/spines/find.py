@@ -21,6 +21,7 @@ from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spi
 from nanospine.spines.shaft import ShaftAxis, find_axes
 from nanospine.spines.solid import make_solid
 from nanospine.spines.split import Protrusion, edge_graph, split_protrusions
+from nanospine.spines.walls import Membrane, membrane_of
 from nanospine.surface.enveloped import Envelope
 
 __all__ = ["find_spines"]
@@ -105,13 +106,16 @@ def find_spines(
     if len(mesh.faces) == 0:
         raise GeometryError("find_spines: the envelope has no faces.")
     used_label = label or str(getattr(envelope, "label", "membrane"))
+    precision = None if locs is None else _precision(locs, precision_nm)
+    membrane = None
+    if locs is not None and used_label == "membrane":
+        membrane = membrane_of(mesh, locs.xyz_nm, precision)
     found = _dissect(
-        mesh, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm, progress=progress
-    )
+        mesh, membrane, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm,
+        progress=progress,
+    )  # fmt: skip
     localization_spine = None
-    precision = None
     if locs is not None:
-        precision = _precision(locs, precision_nm)
         report(progress, "assigning localizations", 0.0)
         localization_spine = assign_localizations(locs.xyz_nm, mesh, found.vertex_spine, precision)
     options = MeasureOptions(used_label, preset, base_nm, seed)
@@ -156,6 +160,7 @@ class _Dissection:
 
 def _dissect(
     mesh: trimesh.Trimesh,
+    membrane: Membrane | None,
     *,
     min_length_nm: float,
     base_nm: float,
@@ -186,8 +191,9 @@ def _dissect(
             continue
         vertex_spine[vertices] = SHAFT
         cut, ends = split_protrusions(
-            part, axes, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm
-        )
+            part, axes, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm,
+            membrane=membrane,
+        )  # fmt: skip
         continued += ends
         for found in cut:
             whole = Protrusion(vertices[found.vertices], found.distance_nm, found.heads)

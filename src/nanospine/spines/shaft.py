@@ -10,6 +10,7 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
+from nanospine.spines.grid_graph import grid_graph
 from nanospine.spines.solid import Solid
 
 __all__ = ["ShaftAxis", "find_axes"]
@@ -146,35 +147,13 @@ def _thick_core(depth: npt.NDArray[np.float32], voxel_nm: float) -> npt.NDArray[
     return np.asarray(labels == labels[best_seed])
 
 
-def _core_graph(
-    voxels: IntArray, cost: FloatArray, shape: tuple[int, ...], voxel_nm: float
-) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Give two graphs over voxels with 26 neighbours: plain lengths, and lengths times cost."""
-    index = np.full(shape, -1, dtype=np.int64)
-    index[tuple(voxels.T)] = np.arange(len(voxels))
-    padded = np.pad(index, 1, constant_values=-1)
-    rows, columns, lengths = [], [], []
-    offsets = np.argwhere(np.ones((3, 3, 3), dtype=bool)) - 1
-    for offset in offsets[14:]:
-        other = padded[tuple((voxels + offset + 1).T)]
-        here = np.flatnonzero(other >= 0)
-        rows.append(here)
-        columns.append(other[here])
-        lengths.append(np.full(len(here), np.linalg.norm(offset) * voxel_nm))
-    row, column, length = map(np.concatenate, (rows, columns, lengths))
-    size = (len(voxels), len(voxels))
-    plain = sparse.csr_matrix((length, (row, column)), shape=size)
-    weighted = sparse.csr_matrix((length * (cost[row] + cost[column]) / 2, (row, column)), size)
-    return plain, weighted
-
-
 def _core_paths(
     core: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], solid: Solid
 ) -> list[FloatArray]:
     """Give paths (x, y, z in nm) through the core: the longest one, then its branches."""
     voxels = np.argwhere(core)
     cost = (float(depth.max()) / np.maximum(depth[core].astype(np.float64), 1.0)) ** 3
-    plain, weighted = _core_graph(voxels, cost, core.shape, solid.voxel_nm)
+    plain, weighted = grid_graph(voxels, cost, core.shape, solid.voxel_nm)
     start = int(_farthest(plain, 0)[0])
     start = int(_farthest(plain, start)[0])
     end, distance = _farthest(plain, start)

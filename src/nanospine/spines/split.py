@@ -9,10 +9,12 @@ import numpy.typing as npt
 import trimesh
 from scipy import sparse
 from scipy.sparse import csgraph
+from scipy.spatial import cKDTree
 
 from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.stems import part_by_stems, slow_in_clefts
+from nanospine.spines.walls import Membrane, part_by_walls
 
 __all__ = ["Protrusion", "edge_graph", "heights_nm", "split_protrusions"]
 
@@ -22,6 +24,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 # Cosine of the angle within which a protrusion at the end of a shaft is its continuation.
 _STRAIGHT_ON = 0.7
+# Vertices of the rim of a cut as near as this are neighbours across it.
+_CAP_NM = 250.0
 # Levels of 40 nm in which the foot of a spine is looked for.
 _LONGEST_FOOT = 15
 
@@ -79,11 +83,13 @@ def split_protrusions(
     min_length_nm: float,
     base_nm: float,
     join_nm: float,
+    membrane: Membrane | None = None,
 ) -> tuple[list[Protrusion], int]:
     """Cut the surface above the shaft into spines.
 
     Strategy: vertices higher than `base_nm` above the shaft fall into connected patches. Patches
-    that stand on several stems are parted between them (:func:`part_by_stems`). In each part
+    that stand on several stems are parted between them: first along the membranes inside them
+    (:func:`part_by_walls`), then on the surface (:func:`part_by_stems`). In each part
     the distance from its rim along the surface is followed from the tips downward: two
     lobes that meet lower than `join_nm` above the rim are two spines that touch at their bases;
     lobes that meet higher are heads of one branched spine. Lobes that rise less than half of
@@ -97,6 +103,8 @@ def split_protrusions(
         Height at which a spine begins.
     join_nm : float
         Distance from the base below which lobes are separate spines.
+    membrane : Membrane, optional
+        Localizations on the membrane, which show walls between neighbours that touch.
 
     Returns
     -------
@@ -112,15 +120,19 @@ def split_protrusions(
     graph = edge_graph(mesh)
     graph = (graph + graph.T).tocsr()
     ways = slow_in_clefts(graph, mesh, area)
-    count, patch = csgraph.connected_components(graph[above][:, above], directed=False)
-    members = np.flatnonzero(above)
-    order = np.argsort(patch, kind="stable")
-    groups = np.split(members[order], np.cumsum(np.bincount(patch, minlength=count))[:-1])
+    patches = [
+        patch
+        for patch in _pieces(graph, np.flatnonzero(above))
+        if height[patch].max(initial=0.0) >= 0.5 * min_length_nm and len(patch) >= 6
+    ]
+    if membrane is not None:
+        patches, graph, ways = _walled(
+            mesh, patches, axes, membrane, graph, ways,
+            base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
+        )  # fmt: skip
     found: list[Protrusion] = []
     continued = 0
-    for vertices in groups:
-        if height[vertices].max(initial=0.0) < 0.5 * min_length_nm or len(vertices) < 6:
-            continue
+    for vertices in patches:
         distance = _distance_from_rim(graph, vertices, height, base_nm)
         if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < min_length_nm:
             continue
@@ -141,6 +153,56 @@ def split_protrusions(
             elif not _is_bump(lobe, height, area, past_end):
                 found.append(lobe)
     return found, continued
+
+
+def _walled(
+    mesh: trimesh.Trimesh,
+    patches: list[IntArray],
+    axes: tuple[ShaftAxis, ...],
+    membrane: Membrane,
+    graph: sparse.csr_matrix,
+    ways: sparse.csr_matrix,
+    *,
+    base_nm: float,
+    min_length_nm: float,
+    join_nm: float,
+) -> tuple[list[IntArray], sparse.csr_matrix, sparse.csr_matrix]:
+    """Part patches along the membranes inside them, and close the holes that this leaves."""
+    xyz = np.asarray(mesh.vertices)
+    parts: list[IntArray] = []
+    caps = []
+    for patch in patches:
+        label = part_by_walls(
+            mesh, patch, lambda xyz_nm: heights_nm(xyz_nm, axes), membrane,
+            base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
+        )  # fmt: skip
+        number = np.full(len(xyz), -1, dtype=np.int64)
+        number[patch] = label
+        beside = graph[patch].tocoo()
+        other = number[beside.col]
+        rim = patch[np.unique(beside.row[(other >= 0) & (other != label[beside.row])])]
+        for part in np.unique(label):
+            parts.append(patch[label == part])
+            edge = rim[number[rim] == part]
+            if len(edge) > 1:
+                caps.append(edge[cKDTree(xyz[edge]).query_pairs(_CAP_NM, output_type="ndarray")])
+    if not caps:
+        return parts, graph, ways
+    ends = np.concatenate(caps)
+    length = np.maximum(np.linalg.norm(xyz[ends[:, 0]] - xyz[ends[:, 1]], axis=1), 1e-6)
+    cap = sparse.csr_matrix((length, (ends[:, 0], ends[:, 1])), shape=graph.shape)
+    cap = cap + cap.T
+    # Where both are there, the edge of the mesh and its own length stay.
+    new = cap - cap.multiply(graph > 0)
+    return parts, (graph + new).tocsr(), (ways + new).tocsr()
+
+
+def _pieces(graph: sparse.csr_matrix, members: IntArray) -> list[IntArray]:
+    """Vertices that hang together, among some."""
+    count, piece = csgraph.connected_components(graph[members][:, members], directed=False)
+    order = np.argsort(piece, kind="stable")
+    ends = np.cumsum(np.bincount(piece, minlength=count))[:-1]
+    return np.split(members[order], ends)
 
 
 def _at_end(axis: ShaftAxis, xyz: FloatArray) -> BoolArray:

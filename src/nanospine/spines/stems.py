@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import trimesh
@@ -11,25 +13,52 @@ from scipy.spatial.distance import pdist, squareform
 
 from nanospine.surface.curvature import bending, face_pairs
 
-__all__ = ["part_by_stems", "slow_in_clefts"]
+__all__ = ["StemRules", "part_by_stems", "slow_in_clefts"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_BAND_NM = 60.0
-# A ring of less girth than this holds no spine: the thinnest necks are 40 nm wide.
-_LEAST_GIRTH_NM = 110.0
-# Levels above `join_nm` at which stems must not have a common neck below.
-_HIGHER_NM = (250.0, 350.0, 450.0)
 _BIN_NM = 50.0
 _COMMON_SHARE = 0.65
 # Clefts are averaged over this, and cost this much of their curvature.
 _CLEFT_NM = 40.0
 _SLOWER_NM = 800.0
-# Stems whose parts meet again within this above the band are one: its foot has a dent or a hole.
-_CLEAR_NM = 100.0
-# Two strands as near as this are one neck with a hole in its envelope.
-_ONE_NECK_NM = 150.0
+
+
+@dataclass(frozen=True)
+class StemRules:
+    """What is a stem.
+
+    Attributes
+    ----------
+    band_nm : float
+        Height of the bands in which rings are sought.
+    clear_nm : float
+        Stems whose parts meet again within this above the band are one: its foot has a dent or a
+        hole.
+    least : float
+        Least size of a ring, in the unit of the sizes that are given.
+    one_neck_nm : float
+        Two strands as near as this are one neck with a hole.
+    low : tuple of float
+        Levels, as parts of `join_nm`.
+    high_nm : tuple of float
+        Levels above `join_nm`, at which stems must not have a common neck below.
+    """
+
+    band_nm: float
+    clear_nm: float
+    least: float
+    one_neck_nm: float
+    low: tuple[float, ...]
+    high_nm: tuple[float, ...]
+
+
+# The thinnest necks are 40 nm wide: a ring of less girth than 110 nm holds no spine.
+_ON_SURFACE = StemRules(
+    band_nm=60.0, clear_nm=100.0, least=6600.0, one_neck_nm=150.0,
+    low=(0.0, 0.5, 1.0), high_nm=(250.0, 350.0, 450.0),
+)  # fmt: skip
 
 
 def slow_in_clefts(
@@ -62,11 +91,13 @@ def slow_in_clefts(
 def part_by_stems(
     graph: sparse.csr_matrix,
     xyz_nm: FloatArray,
-    area_nm2: FloatArray,
+    size: FloatArray,
     distance_nm: FloatArray,
     *,
     min_length_nm: float,
     join_nm: float,
+    rules: StemRules = _ON_SURFACE,
+    open_ways: sparse.csr_matrix | None = None,
 ) -> list[IntArray]:
     """Part a patch of surface between the stems that it stands on.
 
@@ -80,10 +111,15 @@ def part_by_stems(
     ----------
     graph : sparse matrix, shape (n, n)
         Edges of the patch, weighted by length.
-    xyz_nm, area_nm2, distance_nm : ndarray, shape (n, 3), (n,), (n,)
-        Its vertices, the area each stands for, its distance from the rim along the surface.
+    xyz_nm, size, distance_nm : ndarray, shape (n, 3), (n,), (n,)
+        Its vertices, the area each stands for, its distance from the rim along the surface. Or
+        the voxels of a body and their volume.
     min_length_nm, join_nm : float
         As in :func:`nanospine.find_spines`.
+    rules : StemRules
+        By default those for surfaces, `size` in nm2.
+    open_ways : sparse matrix, shape (n, n), optional
+        Edges along which what they join is one stem; by default all.
 
     Returns
     -------
@@ -104,15 +140,17 @@ def part_by_stems(
     [(0, 40), (41, 81)]
     """
     parts = [np.arange(len(xyz_nm))]
-    for level in (0.0, 0.5 * join_nm, join_nm, *_HIGHER_NM):
+    joins = graph if open_ways is None else open_ways
+    higher = [level for level in rules.high_nm if level > join_nm]
+    for level in (*(join_nm * part for part in rules.low), *higher):
         finer: list[IntArray] = []
         for part in parts:
             label = _stem_of(
-                graph[part][:, part], xyz_nm[part], area_nm2[part], distance_nm[part],
-                level, min_length_nm,
+                graph[part][:, part], joins[part][:, part], xyz_nm[part], size[part],
+                distance_nm[part], level, min_length_nm, rules,
             )  # fmt: skip
             stems = [part[label == stem] for stem in np.unique(label)]
-            if level > join_nm and _share_neck(part, stems, area_nm2, distance_nm, level):
+            if level > join_nm and _share_neck(part, stems, size, distance_nm, level):
                 stems = [part]
             finer += stems
         parts = finer
@@ -120,7 +158,7 @@ def part_by_stems(
 
 
 def _share_neck(
-    part: IntArray, stems: list[IntArray], area: FloatArray, distance: FloatArray, level: float
+    part: IntArray, stems: list[IntArray], size: FloatArray, distance: FloatArray, level: float
 ) -> bool:
     """Tell a neck that forks from neighbours that are bridged from the shaft up.
 
@@ -129,7 +167,7 @@ def _share_neck(
     """
 
     def thinnest(mine: IntArray, low: float, high: float) -> float:
-        bins = np.histogram(distance[mine], np.arange(low, high + 1.0, _BIN_NM), weights=area[mine])
+        bins = np.histogram(distance[mine], np.arange(low, high + 1.0, _BIN_NM), weights=size[mine])
         return float(bins[0].min()) / _BIN_NM
 
     common = thinnest(part, 0.0, level)
@@ -139,27 +177,29 @@ def _share_neck(
 
 def _stem_of(
     graph: sparse.csr_matrix,
+    joins: sparse.csr_matrix,
     xyz: FloatArray,
-    area: FloatArray,
+    size: FloatArray,
     distance: FloatArray,
     level: float,
     min_length_nm: float,
+    rules: StemRules,
 ) -> IntArray:
     """Number of the stem that each vertex is nearest to; 0 everywhere with one stem or none."""
-    band = np.flatnonzero((distance >= level) & (distance < level + _BAND_NM))
-    stem = _rings(graph, xyz, area, band)
+    band = np.flatnonzero((distance >= level) & (distance < level + rules.band_nm))
+    stem = _rings(joins, xyz, size, band, rules)
     nothing = np.zeros(len(xyz), dtype=np.int64)
-    edges = graph.tocoo()
+    edges = joins.tocoo()
     near = np.minimum(distance[edges.row], distance[edges.col])
-    low = (near >= level) & (near < level + _BAND_NM + _CLEAR_NM)
+    low = (near >= level) & (near < level + rules.band_nm + rules.clear_nm)
     first, second = edges.row[low], edges.col[low]
     while len(stems := np.unique(stem[stem >= 0])) > 1:
         label = _nearest_stem(graph, band, stem)
         meeting = label[first] != label[second]
         if meeting.any():
             pairs = (label[first][meeting], label[second][meeting])
-            size = int(stem.max()) + 1
-            joined = sparse.coo_matrix((np.ones(len(pairs[0])), pairs), shape=(size, size))
+            count = int(stem.max()) + 1
+            joined = sparse.coo_matrix((np.ones(len(pairs[0])), pairs), shape=(count, count))
             _, group = csgraph.connected_components(joined, directed=False)
             stem = np.where(stem >= 0, group[np.maximum(stem, 0)], -1)
             continue
@@ -182,23 +222,20 @@ def _nearest_stem(graph: sparse.csr_matrix, band: IntArray, stem: IntArray) -> I
     return np.where(source >= 0, stem_at[np.maximum(source, 0)], int(stem.max()))
 
 
-def _rings(graph: sparse.csr_matrix, xyz: FloatArray, area: FloatArray, band: IntArray) -> IntArray:
+def _rings(
+    joins: sparse.csr_matrix, xyz: FloatArray, size: FloatArray, band: IntArray, rules: StemRules
+) -> IntArray:
     """Number of the ring of each vertex of a band, -1 for scraps."""
     if len(band) == 0:
         return np.empty(0, dtype=np.int64)
-    count, ring = csgraph.connected_components(graph[band][:, band], directed=False)
-    size = np.bincount(ring, weights=area[band], minlength=count)
-    kept = np.flatnonzero(size >= _LEAST_GIRTH_NM * _BAND_NM)
+    count, ring = csgraph.connected_components(joins[band][:, band], directed=False)
+    total = np.bincount(ring, weights=size[band], minlength=count)
+    kept = np.flatnonzero(total >= rules.least)
     if len(kept) < 2:
         return np.zeros(len(band), dtype=np.int64)
-    centre = (
-        np.stack(
-            [np.bincount(ring, weights=area[band] * c, minlength=count) for c in xyz[band].T],
-            axis=1,
-        )[kept]
-        / size[kept, None]
-    )
-    near = squareform(pdist(centre)) < _ONE_NECK_NM
+    moment = [np.bincount(ring, weights=size[band] * c, minlength=count) for c in xyz[band].T]
+    centre = np.stack(moment, axis=1)[kept] / total[kept, None]
+    near = squareform(pdist(centre)) < rules.one_neck_nm
     _, group = csgraph.connected_components(near, directed=False)
     number = np.full(count, -1, dtype=np.int64)
     number[kept] = group

@@ -1,0 +1,255 @@
+"""Membranes inside an envelope: what parts neighbours that touch and that it wrapped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
+from scipy.spatial import cKDTree
+
+from nanospine.spines.grid_graph import grid_graph
+from nanospine.spines.stems import StemRules, part_by_stems
+from nanospine.voxels.grid import VoxelGrid
+from nanospine.voxels.rasterize import fill_mesh
+
+__all__ = ["Membrane", "excess", "membrane_of", "part_by_walls"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+HeightAt = Callable[[FloatArray], FloatArray]
+
+_VOXEL_NM = 25.0
+# Localizations per nm2 at which they are smoothed by this much; with fewer, wider.
+_SMOOTHING_NM, _AT_PER_NM2 = 20.0, 3e-3
+_NARROWEST_NM, _WIDEST_NM = 12.0, 40.0
+_SAMPLES = 5
+# Excess above which a voxel costs more, how much more, and above which it is a wall.
+_FREE, _COST, _WALL = 0.1, 100.0, 0.15
+# Deep inside there is neither noise nor membrane: localizations there are walls, or background.
+_DEEP_VOXELS = 2.0
+_LEAST_WALL = 10
+# A wide way costs less than a narrow one, from this radius downward.
+_WIDE_NM, _NARROW_NM = 100.0, 15.0
+_INWARD_NM = 15.0
+_RULES = StemRules(
+    band_nm=60.0, clear_nm=30.0, least=1.2e5, one_neck_nm=60.0,
+    low=(0.0, 0.25, 0.5, 0.8, 1.2), high_nm=(250.0, 350.0, 450.0),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane:
+    """Localizations on a membrane, and how many of them stand on a nm2 of it.
+
+    Attributes
+    ----------
+    xyz_nm, precision_nm : ndarray, shape (n, 3)
+    per_nm2 : float
+        Localizations over the area of the envelope.
+    """
+
+    xyz_nm: FloatArray
+    precision_nm: FloatArray
+    per_nm2: float
+
+    @property
+    def smoothing_nm(self) -> float:
+        """Standard deviation of the kernel that holds some fifteen localizations of a membrane."""
+        width = _SMOOTHING_NM * float(np.sqrt(_AT_PER_NM2 / self.per_nm2))
+        return max(width, _NARROWEST_NM)
+
+
+def membrane_of(
+    mesh: trimesh.Trimesh, xyz_nm: FloatArray, precision_nm: FloatArray | None
+) -> Membrane | None:
+    """Give the localizations for :func:`part_by_walls`, None where they can show no wall.
+
+    They cannot without a known precision, and where they are so sparse that what is smoothed out
+    of their noise is as wide as a neck.
+    """
+    if precision_nm is None or len(xyz_nm) == 0 or not mesh.area > 0:
+        return None
+    known = np.isfinite(precision_nm).all(axis=1)
+    if not known.any():
+        return None
+    typical = np.median(precision_nm[known], axis=0)
+    found = Membrane(
+        xyz_nm, np.where(np.isfinite(precision_nm), precision_nm, typical),
+        len(xyz_nm) / float(mesh.area),
+    )  # fmt: skip
+    return found if found.smoothing_nm <= _WIDEST_NM else None
+
+
+def part_by_walls(
+    mesh: trimesh.Trimesh,
+    patch: IntArray,
+    height_at: HeightAt,
+    membrane: Membrane,
+    *,
+    base_nm: float,
+    min_length_nm: float,
+    join_nm: float,
+) -> IntArray:
+    """Part what a patch of surface encloses along the membranes inside it.
+
+    Where two spines touch, an envelope encloses both, and with them their two membranes: a wall
+    of localizations that the surface does not explain (:func:`excess`). The voxels of 25 nm
+    inside the patch fall into stems as in :func:`nanospine.spines.stems.part_by_stems`, but that
+    voxels of a wall connect nothing, and that a way through them is up to 100 times as long.
+
+    Parameters
+    ----------
+    mesh : trimesh.Trimesh
+        The envelope.
+    patch : ndarray of int, shape (n,)
+        Vertices above the shaft that hang together.
+    height_at : callable
+        Height of positions above the shaft, nm.
+    membrane : Membrane
+        The localizations.
+    base_nm, min_length_nm, join_nm : float
+        As in :func:`nanospine.find_spines`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Number of the part of each vertex, each in one piece; all 0 where there are no walls.
+    """
+    whole = np.zeros(len(patch), dtype=np.int64)
+    grid = _inside(mesh, np.asarray(mesh.vertices)[patch])
+    depth = ndimage.distance_transform_edt(grid.data)
+    wall = excess(mesh, grid, depth, membrane)
+    voxels = np.argwhere(grid.data)
+    height = height_at(grid.to_xyz_nm(voxels))
+    floor = base_nm - 0.8 * _VOXEL_NM
+    kept = height > floor
+    if np.count_nonzero(kept & (wall > _WALL) & (depth[grid.data] > _DEEP_VOXELS)) < _LEAST_WALL:
+        return whole
+    voxels, height, wall = voxels[kept], height[kept], wall[kept]
+    wide = np.clip(depth[tuple(voxels.T)] * _VOXEL_NM, _NARROW_NM, _WIDE_NM)
+    cost = np.sqrt(_WIDE_NM / wide) * (1.0 + _COST * np.maximum(wall - _FREE, 0.0))
+    plain, ways = (
+        graph + graph.T for graph in grid_graph(voxels, cost, grid.data.shape, _VOXEL_NM)
+    )
+    low = np.flatnonzero(height < floor + _VOXEL_NM)
+    if len(low) == 0:
+        return whole
+    xyz = grid.to_xyz_nm(voxels)
+    normal = np.asarray(mesh.vertex_normals)[patch]
+    _, nearest = cKDTree(xyz).query(np.asarray(mesh.vertices)[patch] - _INWARD_NM * normal)
+    distance = csgraph.dijkstra(plain, directed=False, indices=low, min_only=True)
+    mine = _of_patch(plain, nearest, distance)
+    parts = part_by_stems(
+        ways[mine][:, mine], xyz[mine], np.full(len(mine), _VOXEL_NM**3), distance[mine],
+        min_length_nm=0.8 * min_length_nm, join_nm=join_nm,
+        rules=_RULES, open_ways=_open_ways(plain[mine][:, mine], wall[mine] > _WALL),
+    )  # fmt: skip
+    label = np.full(len(xyz), -1, dtype=np.int64)
+    for number, part in enumerate(parts):
+        label[mine[part]] = number
+    return _in_one_piece(mesh, patch, label[nearest])
+
+
+def excess(
+    mesh: trimesh.Trimesh, grid: VoxelGrid, depth: FloatArray, membrane: Membrane
+) -> FloatArray:
+    """Localizations that the surface does not explain, at the voxels inside it.
+
+    With o the smoothed count of localizations in a voxel, and e that of points on the surface
+    moved by the localizations' own noise, both over the greatest e of a flat membrane: the excess
+    is (o - e) / sqrt(e + 0.1). Beside the surface, where e is large, chance weighs little so; in
+    the middle of a head a single localization counts, and a wall counts 1 to 3.
+
+    Returns
+    -------
+    ndarray, shape (number of voxels inside,)
+    """
+    low, high = grid.to_xyz_nm(np.array([(0, 0, 0), grid.data.shape]))
+    generator = np.random.default_rng(0)
+    here = ((membrane.xyz_nm >= low) & (membrane.xyz_nm <= high)).all(axis=1)
+    inside = grid.data
+    if not here.any():
+        return np.zeros(int(inside.sum()))
+    corners = np.asarray(mesh.triangles)
+    near = ((corners.min(axis=1) <= high) & (corners.max(axis=1) >= low)).all(axis=1)
+    corners = corners[near]
+    area = np.asarray(mesh.area_faces)[near]
+    count = generator.poisson(_SAMPLES * membrane.per_nm2 * area)
+    where = generator.dirichlet(np.ones(3), size=int(count.sum()))
+    points = np.einsum("ij,ijk->ik", where, np.repeat(corners, count, axis=0))
+    precision = membrane.precision_nm[here]
+    points += generator.normal(size=points.shape) * generator.choice(precision, len(points))
+    sigma = membrane.smoothing_nm / _VOXEL_NM
+    observed = ndimage.gaussian_filter(_counts(grid, membrane.xyz_nm[here]), sigma)[inside]
+    expected = ndimage.gaussian_filter(_counts(grid, points), sigma)[inside] / _SAMPLES
+    peak = max(float(np.percentile(expected, 99)), 1e-12)
+    # A patch that is labelled more than the rest has no walls everywhere for it.
+    rim = depth[inside] < _DEEP_VOXELS
+    brighter = float(observed[rim].sum()) / max(float(expected[rim].sum()), 1e-12)
+    peak, expected = peak * brighter, expected * brighter
+    return np.asarray((observed - expected) / peak / np.sqrt(expected / peak + 0.1))
+
+
+def _counts(grid: VoxelGrid, xyz_nm: FloatArray) -> npt.NDArray[np.float32]:
+    shape = grid.data.shape
+    index = np.rint(grid.to_index(xyz_nm)).astype(np.int64)
+    index = index[((index >= 0) & (index < shape)).all(axis=1)]
+    flat = np.ravel_multi_index(tuple(index.T), shape)
+    count = np.bincount(flat, minlength=int(np.prod(shape)))
+    return np.asarray(count.reshape(shape), dtype=np.float32)
+
+
+def _inside(mesh: trimesh.Trimesh, xyz_nm: FloatArray) -> VoxelGrid:
+    """Voxels of the envelope in the box around positions."""
+    low = xyz_nm.min(axis=0) - 4 * _VOXEL_NM
+    shape = np.ceil((xyz_nm.max(axis=0) + 4 * _VOXEL_NM - low) / _VOXEL_NM).astype(np.int64) + 1
+    data = np.zeros(tuple(int(n) for n in shape[::-1]), dtype=np.bool_)
+    voxel = np.full(3, _VOXEL_NM)
+    fill_mesh(mesh, voxel, low[::-1], np.zeros(3, dtype=np.int64), data)
+    return VoxelGrid(data, voxel, low[::-1])
+
+
+def _of_patch(plain: sparse.csr_matrix, nearest: IntArray, distance: FloatArray) -> IntArray:
+    """Voxels that hang together with those beside the patch, and with the shaft."""
+    _, body = csgraph.connected_components(plain, directed=False)
+    return np.flatnonzero(np.isin(body, np.unique(body[nearest])) & np.isfinite(distance))
+
+
+def _open_ways(plain: sparse.csr_matrix, wall: npt.NDArray[np.bool_]) -> sparse.csr_matrix:
+    """Edges between voxels that share a face and are no walls."""
+    edges = plain.tocoo()
+    kept = (edges.data < 1.01 * _VOXEL_NM) & ~wall[edges.row] & ~wall[edges.col]
+    return sparse.csr_matrix(
+        (edges.data[kept], (edges.row[kept], edges.col[kept])), shape=plain.shape
+    )
+
+
+def _in_one_piece(mesh: trimesh.Trimesh, patch: IntArray, label: IntArray) -> IntArray:
+    """Give scraps of a label, and vertices without one, to the nearest large piece."""
+    position = np.full(len(mesh.vertices), -1, dtype=np.int64)
+    position[patch] = np.arange(len(patch))
+    edges = position[np.asarray(mesh.edges_unique)]
+    within = (edges >= 0).all(axis=1)
+    edges, length = edges[within], np.maximum(mesh.edges_unique_length[within], 1e-6)
+    size = (len(patch), len(patch))
+    same = (label[edges[:, 0]] == label[edges[:, 1]]) & (label[edges[:, 0]] >= 0)
+    joined = sparse.csr_matrix((length[same], tuple(edges[same].T)), shape=size)
+    count, piece = csgraph.connected_components(joined, directed=False)
+    extent = np.bincount(piece, minlength=count)
+    kept = np.zeros(len(patch), dtype=bool)
+    for number in np.unique(label[label >= 0]):
+        largest = np.unique(piece[label == number])
+        kept |= piece == largest[extent[largest].argmax()]
+    if not kept.any():
+        return np.zeros(len(patch), dtype=np.int64)
+    graph = sparse.csr_matrix((length, tuple(edges.T)), shape=size)
+    _, _, source = csgraph.dijkstra(
+        graph, directed=False, indices=np.flatnonzero(kept), min_only=True,
+        return_predecessors=True,
+    )  # fmt: skip
+    return np.where(source >= 0, label[np.maximum(source, 0)], label[kept][0])
