@@ -78,7 +78,7 @@ def test_the_offset_solves_the_normal_equations(ball, steps, monkeypatch):
     feet = Feet.over(points, vertices, faces)
     feet.find(vertices)
     near = np.abs(feet.signed_nm) < 25
-    penalty = 3.0 * laplacian(len(vertices), faces)
+    penalty = 3.0 * laplacian(vertices, faces)
     found = smooth_offset(feet, near, near.astype(np.float64), penalty)
     basis = np.zeros((near.sum(), len(vertices)))
     corners = feet.faces[feet.face[near]]

@@ -102,9 +102,9 @@ def fit_to_filling(
     feet = Feet.over(np.asarray(points, dtype=np.float64), moved, np.asarray(faces, np.int64))
     variance = None if variance_nm2 is None else variance_nm2[feet.order]
     pairs = face_pairs(feet.faces)
-    penalty = laplacian(len(moved), feet.faces)
     for number, width in enumerate(_WIDTHS):
         feet.find(moved)
+        penalty = laplacian(moved, feet.faces)
         if number in (0, 2):
             noise = 0.0 if variance is None else float(np.sqrt(np.median(variance)))
             inside, beta = _densities(feet, moved, noise)
