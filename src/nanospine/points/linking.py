@@ -12,7 +12,8 @@ from numba import njit
 
 from nanospine.core.errors import ConfigError, SchemaError
 from nanospine.core.localizations import Localizations
-from nanospine.points.grouping import merged_rows
+from nanospine.points.counting import frame_order
+from nanospine.points.grouping import merged_rows, runs_of
 
 __all__ = ["link_ids", "link_localizations"]
 
@@ -143,22 +144,24 @@ def link_ids(
         raise ConfigError(f"linking: 'nearest' or 'first' was expected, found {ambiguous!r}.")
     n = len(table)
     frame = np.floor(table["frame"].to_numpy(np.float64)).astype(np.int64)
-    channel = np.zeros(n, dtype=np.int64)
+    by_frame, begins = runs_of(frame)
+    # Side by side, so that each row is fetched from its place in the table once.
+    beside = np.zeros((n, 4))
+    beside[:, :3] = localizations.xyz_nm
     if "channel" in table:
-        channel = np.asarray(table["channel"].cat.codes, dtype=np.int64)
-    xyz = localizations.xyz_nm
+        beside[:, 3] = table["channel"].cat.codes
+    beside = beside[by_frame]
     # Within a frame by x, so that neighbours are found by bisection.
-    order = np.lexsort((xyz[:, 0], frame))
-    frames, begins = np.unique(frame[order], return_index=True)
-    place = np.searchsorted(frames, frame[order])
+    rank = frame_order(begins, beside[:, 0])
+    beside = beside[rank]
+    place = np.repeat(np.arange(len(begins)), np.diff(np.append(begins, n)))
     found = _link(
-        np.ascontiguousarray(xyz[order]), frames, np.append(begins, n), place, channel[order],
-        np.argsort(np.lexsort((np.arange(n), frame)))[order], float(distance_nm),
+        beside, frame[by_frame[begins]], np.append(begins, n), place, rank, float(distance_nm),
         np.inf if distance_z_nm is None else float(distance_z_nm), int(dark_frames),
         ambiguous == "nearest",
     )  # fmt: skip
     ids = np.empty(n, dtype=np.int64)
-    ids[order] = found
+    ids[by_frame[rank]] = found
     return ids
 
 
@@ -173,9 +176,9 @@ def _recorded(localizations: Localizations) -> tuple[float, float]:
 
 
 @njit(cache=True)
-def _link(xyz, frames, begins, place, channel, rank, distance, distance_z, dark, nearest):
-    """Link; `rank` is the place of each row in the order of frames and of the table."""
-    n = xyz.shape[0]
+def _link(xyzc, frames, begins, place, rank, distance, distance_z, dark, nearest):
+    """Link rows of x, y, z, channel; `rank`: place of each in the order of frames and table."""
+    n = xyzc.shape[0]
     ids = np.full(n, -1, dtype=np.int64)
     by_rank = np.empty(n, dtype=np.int64)
     for i in range(n):
@@ -192,22 +195,22 @@ def _link(xyz, frames, begins, place, channel, rank, distance, distance_z, dark,
             k = place[i] + 1
             while k < frames.size and frames[k] - frames[place[i]] <= dark + 1:
                 low, high = begins[k], begins[k + 1]
-                least = xyz[i, 0] - distance
+                least = xyzc[i, 0] - distance
                 while low < high:
                     middle = (low + high) // 2
-                    if xyz[middle, 0] < least:
+                    if xyzc[middle, 0] < least:
                         low = middle + 1
                     else:
                         high = middle
                 best = np.inf
                 for j in range(low, begins[k + 1]):
-                    if xyz[j, 0] > xyz[i, 0] + distance:
+                    if xyzc[j, 0] > xyzc[i, 0] + distance:
                         break
-                    if ids[j] >= 0 or channel[j] != channel[i]:
+                    if ids[j] >= 0 or xyzc[j, 3] != xyzc[i, 3]:
                         continue
-                    if abs(xyz[j, 2] - xyz[i, 2]) > distance_z:
+                    if abs(xyzc[j, 2] - xyzc[i, 2]) > distance_z:
                         continue
-                    apart = (xyz[j, 0] - xyz[i, 0]) ** 2 + (xyz[j, 1] - xyz[i, 1]) ** 2
+                    apart = (xyzc[j, 0] - xyzc[i, 0]) ** 2 + (xyzc[j, 1] - xyzc[i, 1]) ** 2
                     if apart > square:
                         continue
                     score = apart if nearest else float(rank[j])
