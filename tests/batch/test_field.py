@@ -21,6 +21,7 @@ from nanospine.batch import field as module
 from nanospine.batch.field import FieldTile, surface_of_field, work_on_tile
 from nanospine.batch.task import Outcome
 from nanospine.core.errors import ConfigError, GeometryError, ReadError, WriteError
+from nanospine.output.export import write_mesh
 from nanospine.surface.alpha_complex import alpha_complex
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,7 +162,10 @@ def test_no_scheduler_is_one_sentence(
         surface_of_field(table, tmp_path / "out", ALPHA, scheduler="tcp://127.0.0.1:1")
 
 
-def test_a_process_that_dies_costs_its_tile_once(table: Path, tmp_path: Path) -> None:
+def test_a_process_that_dies_costs_its_tile_once(
+    table: Path, expected: trimesh.Trimesh, tmp_path: Path
+) -> None:
+    """And the surface is that of all points at once, byte for byte."""
     # In a process of its own: the workers must be able to import what they do.
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -177,9 +181,13 @@ def test_a_process_that_dies_costs_its_tile_once(table: Path, tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, str(script), str(Path(__file__).parent), str(table), str(tmp_path / "o")],
         capture_output=True, text=True, check=False, timeout=120,
+        env=os.environ | {"MARKS": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) > 4
+    assert len(list(tmp_path.glob("died-*"))) == 2
+    write_mesh(expected, tmp_path / "serial.ply")
+    assert (tmp_path / "o" / "surface.ply").read_bytes() == (tmp_path / "serial.ply").read_bytes()
 
 
 def test_the_command(table: Path, expected: trimesh.Trimesh, tmp_path: Path) -> None:
