@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _BIN_NM = 50.0
-_COMMON_SHARE = 0.65
+_COMMON_SHARE = 0.75
 # Clefts are averaged over this, and cost this much of their curvature.
 _CLEFT_NM = 40.0
 _SLOWER_NM = 800.0

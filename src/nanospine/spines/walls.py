@@ -36,6 +36,8 @@ _LEAST_WALL = 10
 # A wide way costs less than a narrow one, from this radius downward.
 _WIDE_NM, _NARROW_NM = 100.0, 15.0
 _INWARD_NM = 15.0
+# What is smaller than a ball of 210 nm is a scrap of a spine, or a neck without its head.
+_LEAST_NM3 = 5e6
 _RULES = StemRules(
     band_nm=60.0, clear_nm=30.0, least=1.2e5, one_neck_nm=60.0,
     low=(0.0, 0.25, 0.5, 0.8, 1.2), high_nm=(250.0, 350.0, 450.0),
@@ -152,6 +154,7 @@ def part_by_walls(
     label = np.full(len(xyz), -1, dtype=np.int64)
     for number, part in enumerate(parts):
         label[mine[part]] = number
+    _merge_scraps(plain, label, len(parts))
     return _in_one_piece(mesh, patch, label[nearest])
 
 
@@ -218,6 +221,25 @@ def _of_patch(plain: sparse.csr_matrix, nearest: IntArray, distance: FloatArray)
     """Voxels that hang together with those beside the patch, and with the shaft."""
     _, body = csgraph.connected_components(plain, directed=False)
     return np.flatnonzero(np.isin(body, np.unique(body[nearest])) & np.isfinite(distance))
+
+
+def _merge_scraps(plain: sparse.csr_matrix, label: IntArray, count: int) -> None:
+    """Give parts too small for a spine to the neighbour that they share most surface with."""
+    edges = plain.tocoo()
+    first, second = label[edges.row], label[edges.col]
+    beside = (first >= 0) & (second >= 0) & (first != second)
+    shared = np.zeros((count, count))
+    np.add.at(shared, (first[beside], second[beside]), 1.0)
+    volume = np.bincount(label[label >= 0], minlength=count) * _VOXEL_NM**3
+    for scrap in np.argsort(volume):
+        if volume[scrap] >= _LEAST_NM3 or not shared[scrap].any():
+            continue
+        target = int(shared[scrap].argmax())
+        label[label == scrap] = target
+        volume[target] += volume[scrap]
+        shared[target] += shared[scrap]
+        shared[:, target] += shared[:, scrap]
+        shared[scrap] = shared[:, scrap] = shared[target, target] = 0.0
 
 
 def _open_ways(plain: sparse.csr_matrix, wall: npt.NDArray[np.bool_]) -> sparse.csr_matrix:
