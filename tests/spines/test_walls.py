@@ -1,0 +1,122 @@
+"""Neighbours that touch are parted along the membranes between them; nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from scipy import ndimage
+
+import nanospine as ns
+from nanospine.simulate import SpineSpec
+from nanospine.spines.walls import Membrane, _inside, excess, membrane_of, part_by_walls
+from nanospine.surface.enveloped import Envelope
+
+PER_NM2 = 3e-3
+
+
+def _on(mesh: trimesh.Trimesh, seed: int) -> np.ndarray:
+    points, _ = trimesh.sample.sample_surface(mesh, round(PER_NM2 * mesh.area), seed=seed)
+    return points + np.random.default_rng(seed).normal(0, 10, points.shape)
+
+
+@pytest.fixture(scope="module")
+def block() -> trimesh.Trimesh:
+    """A box of 600 x 400 x 400 nm that stands for two spines side by side."""
+    return trimesh.creation.box((600.0, 400.0, 400.0)).subdivide().subdivide().subdivide()
+
+
+@pytest.fixture(scope="module")
+def sheet() -> np.ndarray:
+    """Localizations of two membranes in the middle of the block."""
+    generator = np.random.default_rng(5)
+    count = round(2 * PER_NM2 * 400**2)
+    points = generator.uniform(-200, 200, (count, 3))
+    points[:, 0] = generator.normal(0, 15, count)
+    return points
+
+
+def _membrane(mesh: trimesh.Trimesh, xyz: np.ndarray) -> Membrane:
+    return Membrane(xyz, np.full(xyz.shape, 10.0), PER_NM2)
+
+
+def test_a_wall_is_what_the_surface_does_not_explain(block, sheet):
+    grid = _inside(block, block.vertices)
+    depth = ndimage.distance_transform_edt(grid.data)
+    xyz = grid.to_xyz_nm(np.argwhere(grid.data))
+    deep = (np.abs(xyz[:, 1:]) < 110).all(axis=1) & (np.abs(xyz[:, 0]) < 200)
+    middle = deep & (np.abs(xyz[:, 0]) < 15)
+    beside = deep & (np.abs(xyz[:, 0]) > 90)
+    walled = excess(block, grid, depth, _membrane(block, np.vstack([_on(block, 1), sheet])))
+    plain = excess(block, grid, depth, _membrane(block, _on(block, 1)))
+    assert np.quantile(walled[middle], 0.02) > 0.3
+    assert walled[beside].max() < 0.1
+    assert plain[deep].max() < 0.1
+
+
+def _height(xyz_nm: np.ndarray) -> np.ndarray:
+    return xyz_nm[:, 2] + 200.0  # the shaft is below the block
+
+
+def _parts(block: trimesh.Trimesh, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    patch = np.flatnonzero(_height(block.vertices) > 80)
+    label = part_by_walls(
+        block, patch, _height, _membrane(block, xyz), base_nm=80, min_length_nm=300, join_nm=150
+    )
+    return block.vertices[patch], label
+
+
+def test_a_wall_parts_what_stands_on_both_sides_of_it(block, sheet):
+    at, label = _parts(block, np.vstack([_on(block, 1), sheet]))
+    assert sorted(np.unique(label)) == [0, 1]
+    clear = np.abs(at[:, 0]) > 60
+    side = at[clear, 0] > 0
+    assert (label[clear] == label[clear][side][0])[side].all()
+    assert (label[clear] != label[clear][side][0])[~side].all()
+
+
+def test_without_a_wall_nothing_is_parted(block):
+    assert (_parts(block, _on(block, 1))[1] == 0).all()
+
+
+def test_background_inside_is_no_wall(block):
+    stray = np.random.default_rng(2).uniform(-200, 200, (60, 3)) * [1.5, 1, 1]
+    assert (_parts(block, np.vstack([_on(block, 1), stray]))[1] == 0).all()
+
+
+def test_where_localizations_show_no_wall(block):
+    xyz = _on(block, 1)
+    assert membrane_of(block, xyz, None) is None
+    assert membrane_of(block, xyz[:0], np.empty((0, 3))) is None
+    assert membrane_of(block, xyz, np.full(xyz.shape, np.nan)) is None
+    few = xyz[::6]
+    assert membrane_of(block, few, np.full(few.shape, 10.0)) is None
+    some = np.full(xyz.shape, 10.0)
+    some[3] = np.nan
+    found = membrane_of(block, xyz, some)
+    assert found is not None
+    assert np.isfinite(found.precision_nm).all()
+    assert found.smoothing_nm == pytest.approx(20, rel=0.05)
+
+
+def _wrapped(specs: list[SpineSpec]) -> tuple[Envelope, ns.Localizations]:
+    shape = ns.simulate.dendrite(2600.0, specs=specs, curvature_nm=0.0, voxel_nm=25.0)
+    locs = ns.simulate.localize(shape, density_per_um2=1000, background_fraction=0.05, seed=1)
+    return ns.envelope(locs), locs
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "apart_nm"),
+    [
+        ("filopodium", (170.0, 2400.0, 170.0), 200.0),
+        ("stubby", (450.0, 400.0, 450.0), 480.0),
+        ("mushroom", (180.0, 500.0, 700.0), 730.0),
+    ],
+)
+def test_neighbours_with_a_gap_of_30_nm_are_two_spines(kind, sizes, apart_nm):
+    specs = [SpineSpec(kind, 1300.0 + side * apart_nm / 2, 0.0, *sizes) for side in (-1, 1)]
+    envelope, locs = _wrapped(specs)
+    table = ns.find_spines(envelope, locs).table
+    assert table["type"].tolist() == [kind, kind]
+    x = np.sort(table["tip_x_nm"])
+    np.testing.assert_allclose(x, [1300 - apart_nm / 2, 1300 + apart_nm / 2], atol=160)
