@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,3 +51,21 @@ def make(balls: Path, tmp_path: Path) -> Callable[..., Path]:
         return place / "batch.toml"
 
     return _make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(balls: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """The experiment done by the command that nothing befell, and how long it took in seconds."""
+    place = tmp_path_factory.mktemp("undisturbed") / "place"
+    shutil.copytree(balls, place / "data")
+    (place / "samples.csv").write_text(SHEET)
+    (place / "batch.toml").write_text(SETTINGS)
+    start_s = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "nanospine", "batch", str(place / "batch.toml")],
+        check=True, capture_output=True, timeout=300,
+        env=os.environ | dict.fromkeys(
+            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+        ),
+    )  # fmt: skip
+    return place / "batch.toml", time.monotonic() - start_s

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,19 +56,10 @@ def tables(config: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def finished(make: Callable[..., Path]) -> tuple[Path, float]:
-    config = make("undisturbed")
-    start_s = time.monotonic()
-    code, _, said = command(config)
-    assert code == 0, said
-    return config, time.monotonic() - start_s
-
-
 def test_killed_and_resumed_gives_the_same_bytes(
-    finished: tuple[Path, float], make: Callable[..., Path]
+    undisturbed: tuple[Path, float], make: Callable[..., Path]
 ) -> None:
-    undisturbed, seconds = finished
+    whole, seconds = undisturbed
     config = make("killed")
     chance = random.Random(os.getpid())
     for whole_group in (False, True):
@@ -85,14 +75,14 @@ def test_killed_and_resumed_gives_the_same_bytes(
         process.communicate()
     code, out, said = command(config, "--json")
     assert code == 0, said
-    assert tables(config) == tables(undisturbed)
+    assert tables(config) == tables(whole)
     folder = config.parent / "experiment"
     assert not list(folder.rglob(".*.part*"))
     # Done once, a file is not done again.
     again = json.loads(command(config, "--json")[1])
     assert again["n_worked"] == 0
     assert again["n_done"] == json.loads(out)["n_done"] == 3
-    assert tables(config) == tables(undisturbed)
+    assert tables(config) == tables(whole)
 
 
 def test_files_that_fail_are_listed_and_the_others_go_on(make: Callable[..., Path]) -> None:

@@ -117,10 +117,11 @@ def test_a_clock_that_goes_backwards(make: Callable[..., Path], tmp_path: Path) 
     assert of_files.items() <= sums(config).items()
 
 
-def test_an_input_that_is_cut_while_the_command_works(make: Callable[..., Path]) -> None:
+def test_an_input_that_is_cut_while_the_command_works(
+    make: Callable[..., Path], undisturbed: tuple[Path, float]
+) -> None:
     """Cut at some moment: the file is done as it was, or it failed; the next run completes."""
-    sheet = "file\ndata/ball1.csv\ndata/ball2.csv\n"
-    config = make(sheet=sheet)
+    config = make()
     victim = config.parent / "data" / "ball2.csv"
     whole = victim.read_bytes()
     process = start("batch", str(config), "--json")
@@ -140,9 +141,7 @@ def test_an_input_that_is_cut_while_the_command_works(make: Callable[..., Path])
     victim.write_bytes(whole)
     code, _, said = ended(start("batch", str(config)))
     assert code == 0, said
-    undisturbed = make("undisturbed", sheet=sheet)
-    assert ended(start("batch", str(undisturbed)))[0] == 0
-    assert sums(config) == sums(undisturbed)
+    assert sums(config) == sums(undisturbed[0])
 
 
 @linux
@@ -169,14 +168,14 @@ def test_files_that_cannot_grow(make: Callable[..., Path]) -> None:
 def test_a_worker_without_memory_fails_its_file_and_says_what_to_do(
     make: Callable[..., Path],
 ) -> None:
-    """A million localizations in a budget for none of them, beside a file that needs none."""
+    """Millions of localizations in a budget for none of them, beside a file that needs none."""
     settings = '[batch]\nsheet = "samples.csv"\nmemory_gb = 0.7\n[output]\nfolder = "experiment"\n'
     config = make(sheet="file\ndata/ball0.csv\ndata/large.csv\n",
                   settings=settings + "pictures = false\n")  # fmt: skip
     row = b"1234.5678,2345.6789,345.67890,1\n"
     with (config.parent / "data" / "large.csv").open("wb") as file:
         file.write(b"x [nm],y [nm],z [nm],frame\n")
-        for _ in range(150):
+        for _ in range(60):
             file.write(row * 40_000)
     code, out, said = ended(start("batch", str(config), "--json"))
     assert code == 3, said
