@@ -91,6 +91,7 @@ def test_where_localizations_show_no_wall(block):
     assert membrane_of(block, xyz, np.full(xyz.shape, np.nan)) is None
     few = xyz[::6]
     assert membrane_of(block, few, np.full(few.shape, 10.0)) is None
+    assert membrane_of(block, xyz, np.full(xyz.shape, 40.0)) is None
     some = np.full(xyz.shape, 10.0)
     some[3] = np.nan
     found = membrane_of(block, xyz, some)

@@ -71,8 +71,8 @@ def membrane_of(
 ) -> Membrane | None:
     """Give the localizations for :func:`part_by_walls`, None where they can show no wall.
 
-    They cannot without a known precision, and where they are so sparse that what is smoothed out
-    of their noise is as wide as a neck.
+    They cannot without a known precision, and where a wall would be blurred wider than 40 nm by
+    their noise and by the smoothing that their density asks for.
     """
     if precision_nm is None or len(xyz_nm) == 0 or not mesh.area > 0:
         return None
@@ -84,7 +84,8 @@ def membrane_of(
         xyz_nm, np.where(np.isfinite(precision_nm), precision_nm, typical),
         len(xyz_nm) / float(mesh.area),
     )  # fmt: skip
-    return found if found.smoothing_nm <= _WIDEST_NM else None
+    blur = np.sqrt(found.smoothing_nm**2 + float((typical**2).mean()))
+    return found if blur <= _WIDEST_NM else None
 
 
 def part_by_walls(
