@@ -8,8 +8,8 @@ import trimesh
 
 from nanospine.core.triangles import TriangleTree
 from nanospine.surface.feet import Feet, unit_normals
-from nanospine.surface.fit import laplacian
 from nanospine.surface.offset import smooth_offset
+from nanospine.surface.stiffness import laplacian
 
 
 @pytest.fixture

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import trimesh
 
+from nanospine.surface.curvature import face_pairs
+from nanospine.surface.feet import unit_normals
 from nanospine.surface.fit import (
     fit_to_membrane,
-    laplacian,
     retreated,
     smooth,
     subdivide,
     untangled,
 )
 from nanospine.surface.intersections import self_intersections
+from nanospine.surface.stiffness import bumps, laplacian
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def test_known_noise_does_not_widen_a_tube(radius):
         )  # fmt: skip
         middle = np.abs(vertices[:, 0]) < 500
         found[name] = np.hypot(vertices[middle, 1], vertices[middle, 2]).mean()
-    assert found["known"] == pytest.approx(radius, abs=0.03 * radius)
+    assert found["known"] == pytest.approx(radius, abs=0.04 * radius)
     assert found["unknown"] > found["known"] + 100 / radius
 
 
@@ -196,3 +198,27 @@ def test_a_drawn_out_neck_is_no_stiffer_than_the_rest():
         x = vertices[:, 0]
         energy = x @ laplacian(vertices, np.asarray(tube.faces)) @ x
         assert energy == pytest.approx(2 * np.pi * 60 * 600 * stretch, rel=0.03)
+
+
+def test_bumps_are_pulled_back_and_tubes_are_not():
+    """A round surface feels nothing; on a wavy one the pull points back, less where it bends."""
+    tube = _tube(60.0, 1600.0, 20.0)
+    faces = np.asarray(tube.faces, dtype=np.int64)
+    wave = 5.0 * np.cos(2 * np.pi * np.asarray(tube.vertices)[:, 0] / 200)
+    found = []
+    for height, noise in ((np.zeros(len(wave)), 1e9), (wave, 1e9), (wave, 1e-3)):
+        vertices = np.array(tube.vertices)
+        vertices[:, 1:] *= (1 + height / 60)[:, None]
+        normals, areas, _ = unit_normals(vertices, faces)
+        pull, trust = bumps(
+            vertices, faces, face_pairs(faces), normals, areas, laplacian(vertices, faces), 40.0,
+            noise,
+        )  # fmt: skip
+        middle = np.abs(vertices[:, 0]) < 500
+        found.append((pull / areas)[middle])
+        if noise > 1:
+            assert 0.5 < np.median(trust) < 0.8  # 1 / (1 + (40 / 60)^2) on the tube itself
+    assert np.abs(found[0]).max() < 0.02 * np.abs(found[1]).max()
+    assert np.corrcoef(found[1], wave[middle])[0, 1] > 0.9
+    # what noise does not explain stays
+    assert np.abs(found[2]).max() < 0.01 * np.abs(found[1]).max()

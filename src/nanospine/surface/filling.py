@@ -14,8 +14,9 @@ from scipy.special import ndtr
 
 from nanospine.surface.curvature import face_pairs
 from nanospine.surface.feet import Feet, unit_normals
-from nanospine.surface.fit import laplacian, noise_over, smooth
+from nanospine.surface.fit import noise_over, smooth
 from nanospine.surface.offset import solve
+from nanospine.surface.stiffness import laplacian
 
 __all__ = ["fit_to_filling"]
 

@@ -12,8 +12,9 @@ from nanospine.surface.feet import Feet, unit_normals
 from nanospine.surface.fit_deviation import deviation_of_fit, patch
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.offset import smooth_offset, solve
+from nanospine.surface.stiffness import BASE, bumps, laplacian
 
-__all__ = ["fit_to_membrane", "laplacian", "smooth", "subdivide"]
+__all__ = ["fit_to_membrane", "smooth", "subdivide"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -21,8 +22,6 @@ IntArray = npt.NDArray[np.int64]
 # Taubin's pair: a shrinking and a slightly larger growing step; their pass band ends at a
 # wavelength of about ten edges.
 _SHRINK, _GROW = 0.5, -0.53
-# Triangles are not taken to be flatter than this: twice the area over the squares of the sides.
-_SLIVER = 0.02
 # The shift by curvature is a second-order term: it is not trusted beyond this part of the noise.
 _MOST_SHIFT = 0.5
 # Self-intersections, over faces, that are few enough to be smoothed away one by one; attempts.
@@ -30,6 +29,8 @@ _FEW_CUTS = 1e-3
 _UNTANGLE_ROUNDS = 6
 # Four quarters of the way back, and as many again for what lies around.
 _RETREAT_ROUNDS = 12
+# Area of a patch over the square of its length.
+_PATCH = 4.0 * np.pi
 # Least averaging length over the noise.
 _OVER_NOISE = 1.5
 
@@ -154,10 +155,13 @@ def fit_to_membrane(
     localizations to the surface say by how much, locally. In each round the offset h of the
     vertices minimises ::
 
-        sum_i w_i (s_i - h(foot of i))^2  +  lambda * integral of |grad h|^2
+        sum_i w_i (s_i - h(foot of i))^2
+            +  lambda * integral of |grad h|^2 + 2 c grad b . grad h
 
-    with Tukey's weights w_i against background and lambda = density * length_nm^2, so that h
-    averages over patches of about `length_nm`; then (but for the last round) the surface is
+    with Tukey's weights w_i against background, lambda = density * length_nm^2, so that h averages
+    over patches of about `length_nm`, and b the bumps that the surface already has, which would
+    else stay, or grow after the noise with every round (c and b:
+    :func:`nanospine.surface.stiffness.bumps`); then (but for the last round) the surface is
     smoothed. Where the precision is known, localizations that are precise along the normal weigh
     more, and s_i is counted from where noise puts a localization of a curved membrane on average,
     ``tr(S C_i) / 2`` outside of it (S the shape operator, C_i the covariance): a tube of radius r
@@ -222,14 +226,21 @@ def fit_to_membrane(
             deviation, shift, _ = noise_over(feet, moved, variance, pairs, areas, stiffness, length)
             feet.signed_nm = signed - shift
             weight = _weights(deviation, near)
-        penalty = near.sum() / areas.sum() * length**2 * stiffness
-        offset = smooth_offset(feet, near, weight, penalty)
+        pull = near.sum() / areas.sum() * length**2
+        back, trust = bumps(
+            moved, feet.faces, pairs, normals, areas, stiffness, length, noise**2 / (_PATCH * pull)
+        )
+        offset = smooth_offset(feet, near, weight, pull * stiffness, -pull * back)
         if number == rounds - 1:
-            sums = patch(
-                length, len(moved) / areas.sum(), rounds=rounds, sweeps=sweeps,
-                steps=(_SHRINK, _GROW),
-            )  # fmt: skip
-            std = deviation_of_fit(feet, near, weight, offset, areas, stiffness, length, sums)
+            std = np.zeros(len(moved))
+            for base, part in ((BASE, trust), (0.0, 1.0 - trust)):
+                sums = patch(
+                    length, len(moved) / areas.sum(), rounds=rounds, sweeps=sweeps,
+                    steps=(_SHRINK, _GROW), base=base,
+                )  # fmt: skip
+                std += part * deviation_of_fit(
+                    feet, near, weight, offset, areas, stiffness, length, sums
+                )
         moved = moved + offset[:, None] * normals
         feet.signed_nm = signed
         if number < rounds - 1:  # smoothing pulls thin necks in: the offset has the last word
@@ -292,30 +303,3 @@ def _mean_of_neighbours(n: int, faces: IntArray) -> sparse.csr_matrix:
     matrix = _edges_matrix(n, faces)
     degree = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
     return (sparse.diags(1.0 / degree) @ matrix).tocsr()
-
-
-def laplacian(vertices: FloatArray, faces: IntArray) -> sparse.csr_matrix:
-    """Matrix L with h' L h = integral of |grad h|^2, for h linear on each triangle.
-
-    Where carving drew a thin neck out, its triangles are long: with one weight for all edges the
-    neck would be three times as stiff along itself as the rest.
-
-    Examples
-    --------
-    >>> import trimesh
-    >>> ball = trimesh.creation.icosphere(3, radius=50)
-    >>> x = ball.vertices[:, 0]
-    >>> energy = x @ laplacian(ball.vertices, ball.faces) @ x
-    >>> round(float(energy / ball.area), 2)      # |grad x|^2 is 2 / 3 on average
-    0.67
-    """
-    corners = vertices[faces]
-    sides = [corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3] for k in range(3)]
-    doubled = np.linalg.norm(np.cross(sides[0], sides[1]), axis=1)
-    doubled = np.maximum(doubled, _SLIVER * sum((side**2).sum(axis=1) for side in sides) + 1e-300)
-    rows = [faces[:, i] for i in range(3) for _ in range(3)]
-    columns = [faces[:, j] for _ in range(3) for j in range(3)]
-    parts = [(one * other).sum(axis=1) / (2.0 * doubled) for one in sides for other in sides]
-    # one sum over all: an entry that comes out as 0 stays
-    places = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_matrix((np.concatenate(parts), places), shape=(len(vertices),) * 2)

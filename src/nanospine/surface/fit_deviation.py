@@ -27,6 +27,7 @@ def patch(
     rounds: int,
     sweeps: int,
     steps: tuple[float, float],
+    base: float = 0.0,
 ) -> tuple[float, float]:
     """Sum the response of the fit to noise over all waves that the triangles can carry.
 
@@ -34,7 +35,9 @@ def patch(
     of the mean of six neighbours, v = 4 k (length / e)^2 what the penalty makes of it, and
     m = 1 - k / 2 what linear interpolation leaves of its square. A round of offsets follows by
     ``K = m / (m + v)``; the rounds go on from each other, ``R <- R + K (1 - R)``, and between two
-    a sweep of smoothing leaves ``(1 - a k)(1 + b k)``. Per unit of u = (q length)^2 there are
+    a sweep of smoothing leaves ``(1 - a k)(1 + b k)``. Where bumps over the surface averaged over
+    `base` lengths are pulled back, ``R <- R + K (1 - R) - v g R / (m + v)`` with
+    ``g = base^2 v / (1 + base^2 v)``. Per unit of u = (q length)^2 there are
     equally many waves.
 
     Parameters
@@ -47,6 +50,8 @@ def patch(
         Of the fit, and of smoothing between two rounds.
     steps : (float, float)
         The shrinking and the (negative) growing step.
+    base : float
+        In lengths; 0 where no bumps are pulled back.
 
     Returns
     -------
@@ -73,12 +78,14 @@ def patch(
     edge2 = 8.0 * np.pi / np.sqrt(3.0) / last
     bend = 1.0 - j0(np.sqrt(u * edge2))
     left = 1.0 - bend / 2.0
-    follow = left / (left + 4.0 * bend / edge2)
+    stiff = 4.0 * bend / edge2
+    follow = left / (left + stiff)
+    pulled = stiff / (left + stiff) * (base**2 * stiff / (1.0 + base**2 * stiff))
     kept = ((1.0 - steps[0] * bend) * (1.0 - steps[1] * bend)) ** sweeps
     response = follow
     for _ in range(rounds - 1):
         response = kept * response
-        response = response + follow * (1.0 - response)
+        response = response + follow * (1.0 - response) - pulled * response
     variance = float((response**2 / left * step).sum())
     return variance, float(((2.0 - response) * response * step).sum())
 

@@ -25,13 +25,17 @@ _STEPS = 1000
 
 
 def smooth_offset(
-    feet: Feet, near: BoolArray, weight: FloatArray, penalty: sparse.csr_matrix
+    feet: Feet,
+    near: BoolArray,
+    weight: FloatArray,
+    penalty: sparse.csr_matrix,
+    force: FloatArray | None = None,
 ) -> FloatArray:
     """Solve for the offset of the vertices, twice: the second time without the outliers.
 
-    The offset h minimises ``sum_i w_i (s_i - h(foot i))^2 + h' penalty h``, with the given
-    weights w_i and then these times Tukey's. The matrix is diagonally strong, so that conjugate
-    gradients take some tens of steps.
+    The offset h minimises ``sum_i w_i (s_i - h(foot i))^2 + h' penalty h - 2 force' h``, with the
+    given weights w_i and then these times Tukey's. The matrix is diagonally strong, so that
+    conjugate gradients take some tens of steps.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ def smooth_offset(
         How much; 0 for those that do not.
     penalty : csr_matrix, shape (v, v)
         With an entry for every edge and on the diagonal.
+    force : ndarray, shape (v,), optional
+        What else pulls at the vertices.
     """
     penalty = penalty.sorted_indices()
     rows, columns = penalty.indptr.astype(np.int64), penalty.indices.astype(np.int64)
@@ -55,6 +61,8 @@ def smooth_offset(
         data = penalty.data.copy()
         data[diagonal] += _HOLD
         right = _gather(faces, feet.face, feet.weights, feet.signed_nm, trust, place, data, offset)
+        if force is not None:
+            right += force
         offset = _solved(rows, columns, data, diagonal, right, offset, _TOLERANCE)
         rest = _rest(faces, feet.face, feet.weights, feet.signed_nm, offset, near)
         scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
