@@ -188,6 +188,7 @@ class SpineOptions(_Section):
     min_length_nm: Annotated[float, Field(gt=0)] = 300.0
     base_nm: Annotated[float, Field(gt=0)] = 80.0
     join_nm: Annotated[float, Field(gt=0)] = 150.0
+    linker_nm: Annotated[float, Field(ge=0)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     corrections: PathText | None = None
 

@@ -38,6 +38,23 @@ def test_every_planted_spine_is_found_with_its_type(planted):
     assert spines.table["type"].tolist() == truth["type"].tolist()
 
 
+def test_spines_at_the_border_of_a_stated_field_say_so(planted):
+    """The field ends in the middle of the tallest spine."""
+    _, locs, spines = planted
+    tallest = spines.table.iloc[int(spines.table["length_nm"].argmax())]
+    base, tip = (tallest[[f"{end}_{axis}_nm" for axis in "xyz"]].to_numpy(float)
+                 for end in ("base", "tip"))  # fmt: skip
+    axis = 1 + int(np.abs(tip - base)[1:].argmax())
+    low, high = locs.xyz_nm.min(axis=0) - 100, locs.xyz_nm.max(axis=0) + 100
+    (high if tip[axis] > base[axis] else low)[axis] = (0.4 * base + 0.6 * tip)[axis]
+    part = ns.keep_box(locs, low, high)
+    found = ns.find_spines(ns.envelope(part), part).table
+    cut = found["note"].str.contains("lower bounds")
+    assert cut.sum() == 1
+    assert np.linalg.norm(found.loc[cut, TIP].to_numpy()[0] - tip) < 0.7 * tallest["length_nm"]
+    assert not spines.table["note"].str.contains("lower bounds").any()
+
+
 @pytest.mark.parametrize(
     ("column", "tolerance"),
     [("neck_diameter_nm", 0.15), ("length_nm", 0.12), ("head_diameter_nm", 0.15),

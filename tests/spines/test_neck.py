@@ -88,6 +88,21 @@ def test_repeated_localizations_of_unknown_molecules_do_not_count_as_more_eviden
     assert 40 < profile.constriction.n_molecules < 200
 
 
+def test_a_linker_is_taken_out_and_blinks_do_not_average_it_away():
+    """Each molecule hangs on a linker of 20 nm in a direction of its own, and blinks 6 times."""
+    plain, told = [], []
+    for seed in range(6):
+        xyz, line, molecule = cylinder(80, count=300, blinks=6, seed=seed)
+        way = np.random.default_rng(100 + seed).normal(size=(300, 3))
+        xyz += 20 * (way / np.linalg.norm(way, axis=1, keepdims=True))[molecule]
+        options = {"precision_nm": (8, 8, 16), "molecule": molecule}
+        plain.append(measure_neck(xyz, line, **options).constriction.diameter_nm)
+        told.append(measure_neck(xyz, line, linker_nm=20, **options).constriction.diameter_nm)
+    assert np.mean(told) == pytest.approx(80, abs=2.5)
+    error = np.abs(np.array([plain, told]) - 80).mean(axis=1)
+    assert error[0] > 2 * error[1]
+
+
 def test_a_centreline_that_is_off_by_30_nm_and_wobbles_does_no_harm():
     xyz, _, molecule = cylinder(120, count=400)
     rng = np.random.default_rng(1)
@@ -184,6 +199,7 @@ def test_all_forms_of_precision_are_one():
         ({"label": "both"}, GeometryError, "membrane"),
         ({"molecule": [1, 2]}, SchemaError, "molecule"),
         ({"step_nm": 0}, GeometryError, "positive"),
+        ({"linker_nm": -5}, GeometryError, "linker_nm must be 0 or a positive length, found -5"),
     ],
 )
 def test_faults_are_named(change, error, words):

@@ -90,6 +90,25 @@ def test_two_bodies_stay_two_and_a_small_one_is_noted():
     assert envelope(points, components="all").n_components >= 3
 
 
+def test_a_body_as_large_as_a_head_is_kept_beside_a_large_one():
+    points = np.concatenate(
+        [shell(30_000, radius=1200), shell(800, 4, 150, 10) + np.array([1800, 0, 0])]
+    )
+    wrapped = envelope(points, min_component_fraction=0.05)
+    assert wrapped.n_components == 2
+
+
+def test_unknown_noise_is_read_from_the_data():
+    """So dense that alpha by gaps alone would follow the noise into every pit."""
+    points = shell(150_000, noise=20.0)
+    blind, told = envelope(points), envelope(points, precision_nm=20)
+    assert blind.alpha_nm == pytest.approx(40, rel=0.15)
+    assert told.alpha_nm == pytest.approx(40, rel=0.15)
+    assert blind.mesh.euler_number == 2
+    radius = np.linalg.norm(blind.mesh.vertices, axis=1)
+    assert abs(radius.mean() - 300) < 2
+
+
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.01, 1.0, 50.0]))
 def test_carving_follows_motion_and_scale(seed, scale):

@@ -113,6 +113,7 @@ def analyse(
             min_length_nm=asked.min_length_nm,
             base_nm=asked.base_nm,
             join_nm=asked.join_nm,
+            linker_nm=asked.linker_nm,
             seed=asked.seed,
             progress=progress,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,20 @@ from nanospine.core.history import entry
 from nanospine.core.localizations import Localizations
 from nanospine.core.progress import Progress, report
 from nanospine.spines.assign import assign_localizations
+from nanospine.spines.detached import (
+    FARTHEST_NM,
+    Surroundings,
+    beside_gaps,
+    heads_apart,
+    reattached,
+)
 from nanospine.spines.levels import part_of, vertex_areas_nm2
-from nanospine.spines.measure import MeasureOptions, SpinePoints, measure_spine
+from nanospine.spines.measure import MeasureOptions, SpinePoints, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spines
+from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis, find_axes
 from nanospine.spines.solid import make_solid
-from nanospine.spines.split import Protrusion, edge_graph, split_protrusions
+from nanospine.spines.split import edge_graph, split_protrusions
 from nanospine.spines.walls import Membrane, membrane_of
 from nanospine.surface.enveloped import Envelope
 
@@ -46,6 +54,7 @@ def find_spines(
     min_length_nm: float = 300.0,
     base_nm: float = 80.0,
     join_nm: float = 150.0,
+    linker_nm: float = 0.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Spines:
@@ -76,6 +85,9 @@ def find_spines(
     join_nm : float
         Two tips whose surfaces meet closer to the base than this are two spines; farther from
         it they are heads of one branched spine.
+    linker_nm : float
+        Length of the linker between what is labelled and its fluorophore, taken out of the neck
+        diameters as the localization precision is (:func:`nanospine.measure_neck`).
     seed : int
         For the bootstrap of the intervals.
     progress : callable, optional
@@ -114,11 +126,16 @@ def find_spines(
         mesh, membrane, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm,
         progress=progress,
     )  # fmt: skip
+    alpha_nm = float(getattr(envelope, "alpha_nm", np.nan))
+    found = _with_heads_apart(found, mesh, locs, precision, alpha_nm, min_length_nm)
+    notes = _notes(found)
     localization_spine = None
     if locs is not None:
         report(progress, "assigning localizations", 0.0)
         localization_spine = assign_localizations(locs.xyz_nm, mesh, found.vertex_spine, precision)
-    options = MeasureOptions(used_label, preset, base_nm, seed)
+        ways = [(gap, n) for n, p in enumerate(found.protrusions) for gap in p.gaps]
+        localization_spine = beside_gaps(locs.xyz_nm, localization_spine, ways)
+    options = MeasureOptions(used_label, preset, base_nm, seed, linker_nm, border_of_field(locs))
     area = vertex_areas_nm2(mesh)
     spines: list[Spine] = []
     for number, protrusion in enumerate(found.protrusions):
@@ -131,9 +148,9 @@ def find_spines(
     step = entry(
         "find_spines",
         {"label": used_label, "preset": preset, "min_length_nm": min_length_nm,
-         "base_nm": base_nm, "join_nm": join_nm, "seed": seed},
+         "base_nm": base_nm, "join_nm": join_nm, "linker_nm": linker_nm, "seed": seed},
         n_after=len(spines),
-        notes=found.notes,
+        notes=notes,
     )  # fmt: skip
     before = getattr(envelope, "history", ())
     return Spines(
@@ -143,19 +160,25 @@ def find_spines(
         envelope=envelope,
         vertex_spine=found.vertex_spine,
         localization_spine=localization_spine,
-        notes=found.notes,
+        notes=notes,
         history=(*before, step),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Dissection:
-    """Axes, protrusions and the label of every vertex of the mesh."""
+    """Axes, protrusions and the label of every vertex of the mesh.
+
+    `loose` are the vertices of bodies without a shaft, `rejected` says what each of them or of
+    their stretches is; `continued` processes go on where a shaft ends.
+    """
 
     axes: tuple[ShaftAxis, ...]
     protrusions: tuple[Protrusion, ...]
     vertex_spine: IntArray
-    notes: tuple[str, ...]
+    loose: tuple[IntArray, ...]
+    rejected: tuple[str, ...]
+    continued: int
 
 
 def _dissect(
@@ -175,6 +198,7 @@ def _dissect(
     all_axes: list[ShaftAxis] = []
     protrusions: list[Protrusion] = []
     rejected: list[str] = []
+    loose: list[IntArray] = []
     continued = 0
     sizes = np.bincount(body, minlength=count)
     for done, number in enumerate(np.argsort(-sizes)):
@@ -183,11 +207,13 @@ def _dissect(
         extent = np.ptp(np.asarray(mesh.vertices)[vertices], axis=0)
         if np.linalg.norm(extent) < _MIN_SHAFT_NM or len(vertices) < 20:
             rejected.append(f"{np.linalg.norm(extent):.0f} nm long")
+            loose.append(vertices)
             continue
         part, vertices = part_of(mesh, body[mesh.faces[:, 0]] == number)
         axes, reasons = _accepted(find_axes(make_solid(part)))
         rejected += reasons
         if not axes:
+            loose.append(vertices)
             continue
         vertex_spine[vertices] = SHAFT
         cut, ends = split_protrusions(
@@ -201,8 +227,41 @@ def _dissect(
             protrusions.append(whole)
         all_axes += axes
     report(progress, "finding the shaft", 1.0)
-    notes = _notes(all_axes, protrusions, rejected, continued)
-    return _Dissection(tuple(all_axes), tuple(protrusions), vertex_spine, notes)
+    return _Dissection(
+        tuple(all_axes), tuple(protrusions), vertex_spine, tuple(loose), tuple(rejected), continued
+    )
+
+
+def _with_heads_apart(
+    found: _Dissection,
+    mesh: trimesh.Trimesh,
+    locs: Localizations | None,
+    precision: FloatArray | None,
+    alpha_nm: float,
+    min_length_nm: float,
+) -> _Dissection:
+    """Join bodies that are heads without a visible neck."""
+    bodies = heads_apart(mesh, found.loose) if found.axes else []
+    if not bodies:
+        return found
+    free = None
+    if locs is not None:
+        xyz = locs.xyz_nm
+        corners = np.asarray(mesh.vertices)[np.concatenate(bodies)]
+        low, high = corners.min(axis=0) - FARTHEST_NM, corners.max(axis=0) + FARTHEST_NM
+        near = ((xyz >= low) & (xyz <= high)).all(axis=1)
+        nothing = np.zeros(len(mesh.vertices), dtype=np.int64)
+        known = None if precision is None else precision[near]
+        away = assign_localizations(xyz[near], mesh, nothing, known) == BACKGROUND
+        free = xyz[near][away]
+    protrusions = reattached(
+        mesh, found.protrusions, found.vertex_spine, bodies, Surroundings(free, alpha_nm),
+        min_length_nm=min_length_nm,
+    )  # fmt: skip
+    vertex_spine = found.vertex_spine.copy()
+    for number, protrusion in enumerate(protrusions):
+        vertex_spine[protrusion.vertices] = number
+    return replace(found, protrusions=protrusions, vertex_spine=vertex_spine)
 
 
 def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[str]]:
@@ -219,28 +278,35 @@ def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[
     return tuple(kept), reasons
 
 
-def _notes(
-    axes: list[ShaftAxis], protrusions: list[Protrusion], rejected: list[str], continued: int
-) -> tuple[str, ...]:
+def _notes(found: _Dissection) -> tuple[str, ...]:
     """What a person should know of the whole: no shaft, no spines, what was left out."""
     notes = []
-    if not axes:
-        largest = f"; the largest body is {rejected[0]}" if rejected else ""
+    if not found.axes:
+        largest = f"; the largest body is {found.rejected[0]}" if found.rejected else ""
         notes.append(
             "No shaft with spines was found: no body of the envelope is long and even enough to "
             f"be a dendrite (at least {_MIN_SHAFT_NM:.0f} nm and {_MIN_SHAFT_WIDTHS:g} times its "
             f"width){largest}."
         )
-    elif not protrusions:
+    elif not found.protrusions:
         notes.append("A shaft was found, but no shaft with spines: nothing stands out of it.")
-    if continued:
+    if found.continued:
+        one = found.continued == 1
         notes.append(
-            f"{continued} {'process continues' if continued == 1 else 'processes continue'} the "
+            f"{found.continued} {'process continues' if one else 'processes continue'} the "
             "shaft beyond its end: not counted as spines."
         )
-    if axes and rejected:
+    joined = sum(len(protrusion.gaps) for protrusion in found.protrusions)
+    if joined:
         notes.append(
-            f"{len(rejected)} other {'body is' if len(rejected) == 1 else 'bodies are'} too small "
+            f"{joined} {'body lies' if joined == 1 else 'bodies lie'} apart and "
+            f"{'was' if joined == 1 else 'were'} joined to the dendrite as spines whose neck is "
+            "too sparse to see (gap_nm in the table)."
+        )
+    left = len(found.rejected) - joined
+    if found.axes and left:
+        notes.append(
+            f"{left} other {'body is' if left == 1 else 'bodies are'} too small "
             "or too round to be a dendrite and left out."
         )
     return tuple(notes)

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import trimesh
 
+from nanospine.spines.protrusion import Gap
 from nanospine.spines.shaft import smooth_path
 
 __all__ = [
-    "Levels", "bridged", "part_of", "slice_levels", "surface_centreline_nm", "vertex_areas_nm2",
+    "Levels", "bridged", "over_gaps", "part_of", "slice_levels", "surface_centreline_nm",
+    "vertex_areas_nm2",
 ]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -92,6 +94,20 @@ def bridged(levels: Levels, fork_nm: float) -> Levels:
     keep = ~below
     keep[: last + 1] = True
     return Levels(levels.distance_nm[keep], levels.centre_nm[keep], levels.girth_nm[keep])
+
+
+def over_gaps(levels: Levels, gaps: tuple[Gap, ...]) -> Levels:
+    """Add the ways over gaps in the envelope, as levels without girth."""
+    for gap in gaps:
+        arc = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(gap.path_nm, axis=0), axis=1)))
+        distance = np.append(levels.distance_nm, gap.from_nm + arc)
+        order = np.argsort(distance, kind="stable")
+        levels = Levels(
+            distance[order],
+            np.concatenate([levels.centre_nm, gap.path_nm])[order],
+            np.append(levels.girth_nm, np.zeros(len(arc)))[order],
+        )
+    return levels
 
 
 def surface_centreline_nm(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,29 @@ import numpy.typing as npt
 import trimesh
 from scipy.spatial import cKDTree
 
+from nanospine.core.localizations import Localizations
+from nanospine.core.region import Box
+from nanospine.spines.centreline import arc_length_nm
 from nanospine.spines.classes import classify
 from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
-from nanospine.spines.levels import bridged, part_of, slice_levels, surface_centreline_nm
+from nanospine.spines.levels import bridged, over_gaps, part_of, slice_levels, surface_centreline_nm
 from nanospine.spines.metrics import closed_volume_nm3
 from nanospine.spines.model import Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
+from nanospine.spines.protrusion import Gap, Protrusion
 from nanospine.spines.shaft import ShaftAxis
-from nanospine.spines.split import Protrusion, heights_nm
+from nanospine.spines.split import heights_nm
 
-__all__ = ["MeasureOptions", "SpinePoints", "measure_spine"]
+__all__ = ["MeasureOptions", "SpinePoints", "border_of_field", "measure_spine"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _HIGHEST_FOOT_NM = 500.0
+# A surface that the field cuts ends in a lid in the plane of the border, rounded by its fit.
+_AT_BORDER_NM = 30.0
+# Molecules within this distance of the centreline that a neck in a gap of the envelope needs.
+_REACH_NM, _FEWEST_MOLECULES = 150.0, 30
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class MeasureOptions:
     preset: str
     base_nm: float
     seed: int
+    linker_nm: float = 0.0
+    border: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +83,8 @@ def measure_spine(
     main = part if way.all() else _faces_of(mesh, protrusion.vertices[way])
     if points is not None and not way.all():
         points = _nearest_to(points, np.asarray(mesh.vertices)[protrusion.vertices], way)
-    neck, head, notes = _neck_and_head(main, centreline, points, options)
+    neck, head, notes = _neck_and_head(main, centreline, points, options, protrusion.gaps)
+    notes += [_apart(gap) for gap in protrusion.gaps]
     others = [
         closed_volume_nm3(_faces_of(mesh, protrusion.vertices[lobe]))
         for lobe in protrusion.heads[1:]
@@ -90,7 +101,9 @@ def measure_spine(
             preset=options.preset,
         )
     )
-    if stand.cut_by_border:
+    if _at_border(np.asarray(mesh.vertices)[protrusion.vertices], options.border):
+        notes.append("touches the border of the field: if it is cut, its sizes are lower bounds")
+    elif stand.cut_by_border:
         notes.append("stands at the end of the shaft; may be cut by the border of the field")
     row: dict[str, Any] = {
         "spine": number,
@@ -102,6 +115,7 @@ def measure_spine(
         "volume_nm3": head.volume_nm3 + sum(others),
         "area_nm2": float(part.area),
         "n_heads": n_heads,
+        "gap_nm": float(sum(gap.length_nm for gap in protrusion.gaps)),
         "n_localizations": n_localizations,
         **_xyz("base", centreline[0]),
         **_xyz("tip", centreline[-1]),
@@ -110,7 +124,22 @@ def measure_spine(
         "quality": float(np.isfinite(neck.diameter_nm).mean()) if len(neck.diameter_nm) else 0.0,
         "note": "; ".join(notes),
     }
-    return Spine(number, kind, centreline, neck, part, n_heads, row)
+    return Spine(number, kind, centreline, neck, part, n_heads, row, protrusion.gaps)
+
+
+def border_of_field(locs: Localizations | None) -> Box | None:
+    """Give the box in which localizations were observed, where somebody said so."""
+    region = None if locs is None else locs.region
+    return region if isinstance(region, Box) and not region.assumed else None
+
+
+def _at_border(vertices_nm: FloatArray, border: Box | None) -> bool:
+    """Tell whether a spine reaches the faces of the field."""
+    if border is None:
+        return False
+    distance = border.distance_to_boundary_nm(vertices_nm[:, : border.dimension])
+    outside = ~border.contains(vertices_nm[:, : border.dimension])
+    return bool((outside | (distance < _AT_BORDER_NM)).any())
 
 
 def _main_way(protrusion: Protrusion) -> npt.NDArray[np.bool_]:
@@ -154,12 +183,16 @@ def _centreline(
     levels = slice_levels(xyz[way], weight[way], protrusion.distance_nm[way])
     for head in protrusion.heads[1:]:
         levels = bridged(levels, float(protrusion.distance_nm[head].min()))
+    levels = over_gaps(levels, protrusion.gaps)
     farthest = np.argsort(protrusion.distance_nm[way])[-3:]
     tip = xyz[way][farthest].mean(axis=0)
     stand = _stand(levels.centre_nm[0], axes)
     # The length counts from the shaft's smooth surface, whatever foot was trimmed for the split.
     first = levels.centre_nm[:1]
-    foot = float(np.clip(heights_nm(first, axes)[0], base_nm, _HIGHEST_FOOT_NM))
+    # A way over a gap begins on the surface itself, others where the height is base_nm.
+    on_surface = any(gap.from_nm == 0 for gap in protrusion.gaps)
+    least = 0.0 if on_surface else base_nm
+    foot = float(np.clip(heights_nm(first, axes)[0], least, _HIGHEST_FOOT_NM))
     return surface_centreline_nm(levels, tip, stand.outward, foot), stand
 
 
@@ -182,10 +215,14 @@ def _neck_and_head(
     centreline: FloatArray,
     points: SpinePoints | None,
     options: MeasureOptions,
+    gaps: tuple[Gap, ...],
 ) -> tuple[NeckProfile, HeadMeasures, list[str]]:
     """Profile and head, from the localizations where they suffice, else from the mesh."""
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
     by_mesh = mesh_profile(part, centreline)
+    if points is None and gaps:
+        reason = "neck not measured: the surface is interrupted there"
+        return _unmeasured(by_mesh, reason), measure_head(by_mesh, length), [reason]
     if points is None:
         return by_mesh, measure_head(by_mesh, length), [by_mesh.reason]
     if points.precision_nm is None or not np.isfinite(points.precision_nm).all():
@@ -199,12 +236,51 @@ def _neck_and_head(
         precision_nm=points.precision_nm,
         label=options.label,
         molecule=points.molecule,
+        search=_across(centreline, gaps) if gaps else None,
+        linker_nm=options.linker_nm,
         seed=options.seed,
     )
+    if gaps and neck.measurable:
+        neck = _supported(neck, points, centreline, gaps)
     notes = [neck.reason] if neck.reason else []
     if not neck.measurable:
         return neck, measure_head(by_mesh, length), [*notes, "head measured on the envelope"]
     return neck, measure_head(neck, length), notes
+
+
+def _apart(gap: Gap) -> str:
+    support = f"{gap.n_localizations} localizations lie" if gap.n_localizations else "nothing lies"
+    return (
+        f"the head lies apart: joined over a gap of {gap.length_nm:.0f} nm in the envelope, "
+        f"{support} beside the way"
+    )
+
+
+def _supported(
+    neck: NeckProfile, points: SpinePoints, centreline: FloatArray, gaps: tuple[Gap, ...]
+) -> NeckProfile:
+    """Refuse a constriction that is not that of the gap: what is narrowest lies there."""
+    low, high = _across(centreline, gaps)
+    distance, nearest = cKDTree(centreline).query(points.xyz_nm)
+    arc = arc_length_nm(centreline)[nearest]
+    mine = (arc > low) & (arc < high) & (distance < _REACH_NM)
+    number = np.arange(len(mine)) if points.molecule is None else points.molecule
+    count = len(np.unique(number[mine]))
+    if count >= _FEWEST_MOLECULES:
+        return neck
+    reason = (
+        f"not measurable: {count} molecules lie where the envelope is interrupted, "
+        f"{_FEWEST_MOLECULES} are needed"
+    )
+    return replace(neck, constriction=None, measurable=False, reason=reason)
+
+
+def _across(centreline: FloatArray, gaps: tuple[Gap, ...]) -> tuple[float, float]:
+    """Arc lengths between which the envelope is interrupted."""
+    ends = np.concatenate([gap.path_nm[[0, -1]] for gap in gaps])
+    nearest = cKDTree(centreline).query(ends)[1]
+    arc = arc_length_nm(centreline)[nearest]
+    return float(arc.min()), float(arc.max())
 
 
 def _unmeasured(by_mesh: NeckProfile, reason: str) -> NeckProfile:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import trimesh
 
     from nanospine.spines.neck import NeckProfile
+    from nanospine.spines.protrusion import Gap
     from nanospine.spines.shaft import ShaftAxis
     from nanospine.surface.enveloped import Envelope
 
@@ -42,6 +43,7 @@ COLUMNS: dict[str, str] = {
     "volume_nm3": "volume of the whole spine",
     "area_nm2": "surface of the spine's part of the envelope, without its base",
     "n_heads": "number of heads",
+    "gap_nm": "way over gaps in the envelope, where a neck is too sparse to see; 0 without one",
     "n_localizations": "localizations that belong to the spine",
     "base_x_nm": "where the centreline leaves the shaft's surface",
     "base_y_nm": "",
@@ -92,7 +94,10 @@ class Shaft:
 
 @dataclass(frozen=True, eq=False)
 class Spine:
-    """One spine: its centreline from base to tip, its neck profile, its part of the envelope."""
+    """One spine: its centreline from base to tip, its neck profile, its part of the envelope.
+
+    `gaps` are the ways over which a head that lies apart was joined; mostly none.
+    """
 
     id: int
     type: str
@@ -101,6 +106,7 @@ class Spine:
     mesh: trimesh.Trimesh
     n_heads: int
     row: dict[str, Any] = field(repr=False)
+    gaps: tuple[Gap, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, eq=False)

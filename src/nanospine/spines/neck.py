@@ -99,6 +99,7 @@ def measure_neck(
     step_nm: float = 20.0,
     window_nm: float = 60.0,
     min_molecules: int = 30,
+    linker_nm: float = 0.0,
     seed: int = 0,
 ) -> NeckProfile:
     """Measure the diameter of a spine along its centreline on the localizations themselves.
@@ -138,6 +139,10 @@ def measure_neck(
         Length of centreline in which `n_molecules` are counted at each position.
     min_molecules : int
         Fewer than this on the neck: it is not measurable.
+    linker_nm : float
+        Length L of the linker between what is labelled and its fluorophore (10 to 20 nm for two
+        antibodies), in any direction: each molecule is off by a further L / sqrt(3) per axis,
+        which averaging its localizations does not take out.
     seed : int
         For the bootstrap.
 
@@ -165,10 +170,15 @@ def measure_neck(
     >>> bool(abs(profile.constriction.diameter_nm - 120) < 6)
     True
     """
-    xyz, line, precision = checked(xyz_nm, centreline_nm, precision_nm, step_nm, window_nm)
+    xyz, line, precision = checked(
+        xyz_nm, centreline_nm, precision_nm, step_nm, window_nm, linker_nm
+    )
     if label not in ("membrane", "filled"):
         raise GeometryError(f'measure_neck: label must be "membrane" or "filled", found {label!r}.')
     molecules = gather(xyz, precision, numbered(molecule, len(xyz)))
+    if linker_nm > 0:
+        error = np.sqrt(molecules.precision_nm**2 + linker_nm**2 / 3.0)
+        molecules = replace(molecules, precision_nm=error)
     across = look_across(molecules.xyz_nm, line, molecules.precision_nm)
     position = np.linspace(0.0, across.length_nm, max(round(across.length_nm / step_nm), 1) + 1)
     points, reach = _near(across, molecules, label == "filled")

@@ -19,6 +19,7 @@ def checked(
     precision_nm: npt.ArrayLike,
     step_nm: float,
     window_nm: float,
+    linker_nm: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Give points, centreline and precision as arrays (n, 3), (k, 3), (n, 3), or say the fault."""
     xyz = np.asarray(xyz_nm, dtype=np.float64).reshape(-1, 3) if np.size(xyz_nm) == 0 else (
@@ -36,6 +37,10 @@ def checked(
         raise GeometryError("measure_neck: centreline_nm needs at least two different points.")
     if not (step_nm > 0 and window_nm > 0):
         raise GeometryError("measure_neck: step_nm and window_nm must be positive lengths.")
+    if not (np.isfinite(linker_nm) and linker_nm >= 0):
+        raise GeometryError(
+            f"measure_neck: linker_nm must be 0 or a positive length, found {linker_nm!r}."
+        )
     given = np.asarray(precision_nm, dtype=np.float64)
     n = len(xyz)
     if given.shape == (n,) and given.shape != (3,):

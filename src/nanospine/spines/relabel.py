@@ -14,14 +14,17 @@ from scipy.sparse import csgraph
 from nanospine.core.errors import GeometryError
 from nanospine.core.localizations import Localizations
 from nanospine.spines.assign import assign_localizations
+from nanospine.spines.detached import beside_gaps
 from nanospine.spines.find import _points_of, _precision, _table
 from nanospine.spines.levels import vertex_areas_nm2
-from nanospine.spines.measure import MeasureOptions, measure_spine
+from nanospine.spines.measure import MeasureOptions, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, SHAFT, Spine, Spines
-from nanospine.spines.split import Protrusion, _lobes, edge_graph
+from nanospine.spines.protrusion import Gap, Protrusion
+from nanospine.spines.split import _lobes, edge_graph
 
 __all__ = ["relabelled"]
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _FEWEST_VERTICES = 6
@@ -82,24 +85,30 @@ def relabelled(
     for label, number in number_of.items():
         table[label + 2] = number
     vertex_number = table[vertex_spine + 2]
+    gaps = tuple(gap for spine in spines.spines for gap in spine.gaps)
     localization_spine = precision = None
     if locs is not None:
         precision = _precision(locs, precision_nm)
         localization_spine = assign_localizations(locs.xyz_nm, mesh, vertex_number, precision)
+        ways = [(gap, int(vertex_number[gap.end])) for gap in gaps if vertex_number[gap.end] >= 0]
+        localization_spine = beside_gaps(locs.xyz_nm, localization_spine, ways)
     asked = next(
         step["arguments"] for step in reversed(spines.history) if step["operation"] == "find_spines"
     )
-    options = MeasureOptions(asked["label"], asked["preset"], asked["base_nm"], asked["seed"])
+    options = MeasureOptions(
+        asked["label"], asked["preset"], asked["base_nm"], asked["seed"],
+        asked.get("linker_nm", 0.0),  # results of earlier versions have none
+        border_of_field(locs),
+    )  # fmt: skip
     area = vertex_areas_nm2(mesh)
-    graph = edge_graph(mesh)
-    graph = (graph + graph.T).tocsr()
+    graph = _bridged(edge_graph(mesh), gaps)
     kept = {spine.id: spine for spine in spines.spines}
     result: list[Spine] = []
     for label, number in number_of.items():
         if label in kept and label not in changed:
             result.append(_renumbered(kept[label], number))
             continue
-        protrusion = _protrusion(graph, vertex_spine, label, float(asked["min_length_nm"]))
+        protrusion = _protrusion(graph, vertex_spine, label, float(asked["min_length_nm"]), gaps)
         points = None
         if locs is not None and localization_spine is not None:
             points = _points_of(locs, precision, localization_spine == number)
@@ -117,8 +126,20 @@ def _renumbered(spine: Spine, number: int) -> Spine:
     return replace(spine, id=number, row={**spine.row, "spine": number})
 
 
+def _bridged(edges: sparse.csr_matrix, gaps: tuple[Gap, ...]) -> sparse.csr_matrix:
+    """The edges of the mesh in both directions, and the ways over gaps between its bodies."""
+    start, end = np.array([(gap.start, gap.end) for gap in gaps], dtype=np.int64).reshape(-1, 2).T
+    length = [gap.length_nm for gap in gaps]
+    graph = edges + sparse.csr_matrix((length, (start, end)), shape=edges.shape)
+    return (graph + graph.T).tocsr()
+
+
 def _protrusion(
-    graph: sparse.csr_matrix, vertex_spine: IntArray, label: int, min_length_nm: float
+    graph: sparse.csr_matrix,
+    vertex_spine: IntArray,
+    label: int,
+    min_length_nm: float,
+    gaps: tuple[Gap, ...],
 ) -> Protrusion:
     """The vertices of one label, how far they are from where it stands, and its heads."""
     vertices = np.flatnonzero(vertex_spine == label)
@@ -127,6 +148,9 @@ def _protrusion(
             f"corrections: spine {label} would have {len(vertices)} vertices of the surface; at "
             f"least {_FEWEST_VERTICES} are needed. Move the plane of its split."
         )
+    place = np.full(len(vertex_spine), -1, dtype=np.int64)
+    place[vertices] = np.arange(len(vertices))
+    mine = [gap for gap in gaps if place[gap.end] >= 0]
     near = graph[vertices]
     rows = np.repeat(np.arange(len(vertices)), np.diff(near.indptr))
     neighbour = vertex_spine[near.indices]
@@ -134,14 +158,32 @@ def _protrusion(
     rim = np.unique(rows[(neighbour == SHAFT) | (neighbour == BACKGROUND)])
     if len(rim) == 0:
         rim = np.unique(rows[neighbour != label])
+    ahead = np.zeros(len(vertices))
+    for gap in mine:  # what hangs over a gap begins at its far side
+        if place[gap.start] < 0:
+            ahead[place[gap.end]] = gap.length_nm
     inner = graph[vertices][:, vertices]
     if len(rim) == 0:
         rim = np.array([0])
-    distance = np.asarray(csgraph.dijkstra(inner, directed=False, indices=rim, min_only=True))
-    distance[~np.isfinite(distance)] = 0.0
+    distance = _from(inner, rim, ahead[rim])
     lobes = _lobes(inner.tocsr(), vertices, distance, min_length_nm, 0.0)
-    if len(lobes) == 1:
-        return lobes[0]
     # In pieces that do not touch: the person says that they are one spine all the same
-    main = np.arange(len(vertices))
-    return Protrusion(vertices, distance, (main,))
+    main = (np.arange(len(vertices)),)
+    one = lobes[0] if len(lobes) == 1 else Protrusion(vertices, distance, main)
+    starts = [place[gap.start] for gap in mine]
+    return replace(one, gaps=tuple(
+        replace(gap, from_nm=float(distance[at]) if at >= 0 else 0.0)
+        for gap, at in zip(mine, starts, strict=True)
+    ))  # fmt: skip
+
+
+def _from(graph: sparse.csr_matrix, starts: IntArray, ahead: FloatArray) -> FloatArray:
+    """Distances from the nearest of some vertices, each with a way of its own ahead of it."""
+    source = sparse.csr_matrix(
+        (np.maximum(ahead, 1e-9), (np.zeros(len(starts), dtype=np.int64), starts)),
+        shape=(1, graph.shape[0]),
+    )
+    whole = sparse.bmat([[graph, None], [source, sparse.csr_matrix((1, 1))]], format="csr")
+    distance = np.asarray(csgraph.dijkstra(whole, indices=graph.shape[0]))[:-1]
+    distance[~np.isfinite(distance)] = 0.0
+    return distance

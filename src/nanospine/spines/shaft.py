@@ -322,7 +322,7 @@ def _shaft_radius(exits: FloatArray) -> FloatArray:
 def _centre_shift(radius: FloatArray, normal: FloatArray, binormal: FloatArray) -> FloatArray:
     """Vector from the axis to the centroid of each cross-section of the shaft."""
     angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
-    weight = (radius**2).sum(axis=1)
+    weight = np.maximum((radius**2).sum(axis=1), 1e-12)  # no ray may have met the surface
     across = 2 / 3 * (radius**3 * np.cos(angle)).sum(axis=1) / weight
     upward = 2 / 3 * (radius**3 * np.sin(angle)).sum(axis=1) / weight
     return np.asarray(across[:, None] * normal + upward[:, None] * binormal)

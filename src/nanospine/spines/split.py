@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import trimesh
@@ -12,11 +10,12 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from nanospine.spines.levels import vertex_areas_nm2
+from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.stems import part_by_stems, slow_in_clefts
 from nanospine.spines.walls import Membrane, part_by_walls
 
-__all__ = ["Protrusion", "edge_graph", "heights_nm", "split_protrusions"]
+__all__ = ["edge_graph", "heights_nm", "split_protrusions"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,26 +27,6 @@ _STRAIGHT_ON = 0.7
 _CAP_NM = 250.0
 # Levels of 40 nm in which the foot of a spine is looked for.
 _LONGEST_FOOT = 15
-
-
-@dataclass(frozen=True, eq=False)
-class Protrusion:
-    """One spine on the surface.
-
-    Attributes
-    ----------
-    vertices : ndarray of int, shape (n,)
-        Vertices of the mesh that belong to it.
-    distance_nm : ndarray, shape (n,)
-        Distance of those vertices from its base along the surface.
-    heads : tuple of ndarray of int
-        For each head the vertices (positions in `vertices`) nearer to its tip than to where it
-        joins another head; one head for a spine that does not branch.
-    """
-
-    vertices: IntArray
-    distance_nm: FloatArray
-    heads: tuple[IntArray, ...]
 
 
 def edge_graph(mesh: trimesh.Trimesh) -> sparse.csr_matrix:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError
 from nanospine.surface.alpha import CarvingDepth
 
-__all__ = ["choose_alpha"]
+__all__ = ["choose_alpha", "least_alpha_nm"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,7 +48,9 @@ def choose_alpha(
     (by volume) would dominate, and is taken over depths below 2.5 times itself, started at the
     median by number. The same rule serves membranes too sparse for hollows.
 
-    With known precision alpha is at least twice its root mean square over the axes.
+    With known precision alpha is at least twice its root mean square over the axes
+    (:func:`least_alpha_nm`). Where nobody knows it, :func:`nanospine.envelope` reads the noise of a
+    membrane from the distances of the localizations to the surface that this alpha carves.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def choose_alpha(
     usable = np.isfinite(reach) & (reach > 0) & (volume > 0)
     if not usable.any():
         raise GeometryError("envelope: the points span no volume.")
-    least = _OVER_NOISE * noise_nm if noise_nm else 0.0
+    least = least_alpha_nm(noise_nm or 0.0)
     if label == "membrane":
         enclosed = np.cumsum(volume)
         for ratio in _HOLLOW_RATIOS:
@@ -88,6 +90,11 @@ def choose_alpha(
             "'filled' or too sparse, or does the field of view cut the dendrite open?"
         )
     return max(_OVER_PERCOLATION * percolation, least), note
+
+
+def least_alpha_nm(noise_nm: float) -> float:
+    """Give the radius of the smallest sphere that does not follow the noise."""
+    return _OVER_NOISE * noise_nm
 
 
 def _percolation(reach: FloatArray, volume: FloatArray) -> float:

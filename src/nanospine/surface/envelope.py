@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,19 @@ from nanospine.core.progress import Progress, report
 from nanospine.core.region import Box
 from nanospine.surface.alpha import CarvingDepth, carving_depth
 from nanospine.surface.border import border_of, lids
-from nanospine.surface.choice import choose_alpha
+from nanospine.surface.choice import choose_alpha, least_alpha_nm
 from nanospine.surface.delaunay import Delaunay, delaunay
 from nanospine.surface.envelope_input import (
     Label,
     Method,
-    check_options,
+    Options,
     is_flat,
     noise_nm,
     positions,
     precisions,
 )
 from nanospine.surface.enveloped import Envelope
+from nanospine.surface.feet import Feet
 from nanospine.surface.filling import fit_to_filling
 from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
@@ -50,6 +51,10 @@ _SWEEPS = 10
 _FIT_LENGTH = 0.8
 # Diameter over alpha of the thinnest tube of a filled label that carving leaves whole.
 _RESOLVED = 2.0
+# Ball of 270 nm: a body as large may be the head of a spine, however long its dendrite is.
+_HEAD_NM3 = 1e7
+# Localizations from which an unknown noise is read.
+_ENOUGH = 20_000
 # Part of the vertices that may go back from the fit without a word.
 _MUCH = 0.01
 # A surface around a membrane that is on average thinner than this many alphas is a sheet.
@@ -101,8 +106,8 @@ def envelope(
         is a box; when nobody said one, their bounding box, where they fill it evenly up to the
         face. None lays no lids.
     min_component_fraction : float
-        Separate bodies below this fraction of the largest body's volume are left out (and
-        counted in the notes).
+        Separate bodies below this fraction of the largest body's volume, and smaller than a ball
+        of 270 nm (a spine's head may lie apart), are left out and counted in the notes.
     components : {"large", "all"}
         "all" keeps every body.
     fit : bool
@@ -133,11 +138,13 @@ def envelope(
     >>> wrapped.mesh.is_volume, round(wrapped.volume_nm3 / (4 / 3 * np.pi * 300**3), 2)
     (True, 1.0)
     """
-    check_options(alpha_nm, label, method, min_component_fraction, components, edge_nm)
+    options = Options(
+        alpha_nm, label, method, border, min_component_fraction, components, fit, edge_nm
+    )
     if is_flat(locs_or_xyz):
         flat: Any = outline(
             locs_or_xyz, alpha_nm=alpha_nm if method == "carve" else np.inf, label=label,
-            min_component_fraction=0.0 if components == "all" else min_component_fraction,
+            min_component_fraction=options.least,
         )  # fmt: skip
         return flat
     points, before = positions(locs_or_xyz)
@@ -146,48 +153,9 @@ def envelope(
     n_before = len(points)
     if label == "membrane" and method != "convex-hull":
         points, sigma = _closed(points, sigma, border_of(locs_or_xyz, border), notes)
-    report(progress, "triangulation", 0.0)
-    triangulation = _triangulation(points)
-    report(progress, "carving", 0.6)
-    depth = carving_depth(triangulation)
-    curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
-    used, note = np.inf, None
-    if method != "convex-hull" and alpha_nm == "auto":
-        used, note = choose_alpha(depth, label=label, noise_nm=noise_nm(sigma))
-        notes += [note] if note else []
-    elif method != "convex-hull":
-        used = float(alpha_nm)
-    least = 0.0 if components == "all" else min_component_fraction
-    inside = _kept_inside(triangulation, depth, used, least, label, notes)
-    around = pd.DataFrame()
-    if np.isfinite(used):
-        around = persistence(depth, used, min_component_fraction=least)
+    carved = _carved(points, noise_nm(sigma), options, notes, progress)
     report(progress, "surface", 0.8)
-    std = carved = np.empty(0)
-    vertices, faces, _ = boundary_surface(
-        points, triangulation.tetrahedra, triangulation.neighbors, inside
-    )
-    del triangulation, depth, inside  # the fit needs the memory
-    if fit and method not in ("convex-hull", "density"):
-        report(progress, "fit", 0.8)
-        # without a hollow there is no membrane to fit to
-        vertices, faces, std, carved = _fitted(
-            vertices, faces, points, "filled" if note else label, used, sigma
-        )
-    if method in ("density", "poisson", "ball-pivoting"):
-        from nanospine.surface.other_methods import other_surface
-
-        carved = np.empty(0)
-        noise = noise_nm(sigma) or 0.0
-        vertices, faces = other_surface(
-            method, points, vertices, faces, used, "filled" if note else label, noise,
-            0.0 if components == "all" else min_component_fraction, notes,
-        )  # fmt: skip
-    mesh = _uncut(vertices, faces, carved, notes)
-    if label == "membrane" and method == "carve" and alpha_nm == "auto" and not note:
-        notes += _sheet(mesh, used)
-    if len(std) != len(vertices):
-        std = np.full(len(vertices), np.nan)
+    mesh, std = _surface(carved, points, sigma, options, notes, progress)
     if edge_nm is not None:
         from nanospine.surface.remesh import remeshed
 
@@ -199,21 +167,89 @@ def envelope(
             "surface (.self_intersections names the pairs)."
         )
     report(progress, "surface", 1.0)
-    arguments = {
-        "alpha_nm": alpha_nm,
-        "label": label,
-        "method": method,
-        "precision_nm": None if precision_nm is None else _short(precision_nm),
-        "border": border.to_dict() if isinstance(border, Box) else border,
-        "min_component_fraction": min_component_fraction,
-        "components": components,
-        "fit": fit,
-        "edge_nm": edge_nm,
-    }
+    arguments = options.to_dict()
+    arguments["precision_nm"] = None if precision_nm is None else _short(precision_nm)
     step = entry("envelope", arguments, n_before=n_before, notes=notes)
     return Envelope(
-        mesh, used, label, method, curve, tuple(notes), (*before, step), around, cuts, std
-    )
+        mesh, carved.alpha_nm, label, method, carved.curve, tuple(notes), (*before, step),
+        carved.around, cuts, std,
+    )  # fmt: skip
+
+
+class _Carved(NamedTuple):
+    """The boundary of the tetrahedra that carving leaves, and how alpha came about."""
+
+    vertices: FloatArray
+    faces: IntArray
+    alpha_nm: float
+    #: "filled" also for a membrane without a hollow: there is none to fit to.
+    label: Label
+    curve: pd.DataFrame
+    around: pd.DataFrame
+
+
+def _carved(
+    points: FloatArray,
+    noise: float | None,
+    options: Options,
+    notes: list[str],
+    progress: Progress | None,
+) -> _Carved:
+    """Triangulate and carve; the triangulation's memory is free again when this returns."""
+    report(progress, "triangulation", 0.0)
+    triangulation = _triangulation(points)
+    report(progress, "carving", 0.6)
+    depth = carving_depth(triangulation)
+    curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
+    alpha_nm, label = np.inf, options.label
+    if options.method != "convex-hull" and options.alpha_nm == "auto":
+        alpha_nm, note = choose_alpha(depth, label=label, noise_nm=noise)
+        if note:
+            notes.append(note)
+            label = "filled"
+    elif options.method != "convex-hull":
+        alpha_nm = float(options.alpha_nm)
+    vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
+    if noise is None and options.alpha_nm == "auto" and label == "membrane":
+        least = least_alpha_nm(_spread_nm(vertices, faces, points))
+        if least > alpha_nm:
+            alpha_nm = least
+            vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
+    notes += said
+    around = pd.DataFrame()
+    if np.isfinite(alpha_nm):
+        around = persistence(depth, alpha_nm, min_component_fraction=options.least)
+    return _Carved(vertices, faces, alpha_nm, label, curve, around)
+
+
+def _surface(
+    carved: _Carved,
+    points: FloatArray,
+    sigma: FloatArray | None,
+    options: Options,
+    notes: list[str],
+    progress: Progress | None,
+) -> tuple[trimesh.Trimesh, FloatArray]:
+    """Make the surface of the method from the carved one; and the deviation of its vertices."""
+    vertices, faces = carved.vertices, carved.faces
+    std = start = np.empty(0)
+    if options.fit and options.method not in ("convex-hull", "density"):
+        report(progress, "fit", 0.8)
+        vertices, faces, std, start = _fitted(
+            vertices, faces, points, carved.label, carved.alpha_nm, sigma
+        )
+    if options.method in ("density", "poisson", "ball-pivoting"):
+        from nanospine.surface.other_methods import other_surface
+
+        start = np.empty(0)
+        vertices, faces = other_surface(
+            options.method, points, vertices, faces, carved.alpha_nm, carved.label,
+            noise_nm(sigma) or 0.0, options.least, notes,
+        )  # fmt: skip
+    mesh = _uncut(vertices, faces, start, notes)
+    if carved.label == "membrane" and options.method == "carve" and options.alpha_nm == "auto":
+        notes += _sheet(mesh, carved.alpha_nm)
+    return mesh, std if len(std) == len(vertices) else np.full(len(vertices), np.nan)
 
 
 def _uncut(
@@ -309,15 +345,20 @@ def _triangulation(points: FloatArray) -> Delaunay:
         raise type(error)(str(error).replace("delaunay:", "envelope:", 1)) from error
 
 
-def _kept_inside(
-    triangulation: Delaunay,
-    depth: CarvingDepth,
-    alpha_nm: float,
-    fraction: float,
-    label: Label,
-    notes: list[str],
-) -> BoolArray:
-    """Carve at alpha and keep the bodies that are large enough."""
+def _spread_nm(vertices: FloatArray, faces: IntArray, points: FloatArray) -> float:
+    """Noise of a membrane's localizations, from how far they lie apart along its normal."""
+    some = points[:: max(1, len(points) // _ENOUGH)]
+    even = smooth(vertices, faces, _SWEEPS)
+    feet = Feet.over(np.ascontiguousarray(some), even, faces)
+    feet.find(even)
+    return 1.4826 * float(np.median(np.abs(feet.signed_nm - np.median(feet.signed_nm))))
+
+
+def _bodies(
+    triangulation: Delaunay, depth: CarvingDepth, alpha_nm: float, options: Options
+) -> tuple[FloatArray, IntArray, list[str]]:
+    """Carve at alpha, keep the bodies that are large enough: their surface, and what to say."""
+    notes: list[str] = []
     inside = depth.inside(alpha_nm)
     if not depth.volume_nm3[inside].sum() > 0:
         smallest = float(depth.depth_nm.min())
@@ -327,8 +368,8 @@ def _kept_inside(
             "alpha_nm, or 'auto'."
         )
     body, volume = inside_components(triangulation.neighbors, inside, depth.volume_nm3)
-    keep = (volume >= fraction * volume[0]) & (volume > 0)
-    if label == "filled" and keep.sum() > 1:
+    keep = (volume >= min(options.least * volume[0], _HEAD_NM3)) & (volume > 0)
+    if options.label == "filled" and keep.sum() > 1:
         notes.append(
             f"{int(keep.sum())} separate bodies: at this density of localizations, what is thinner "
             f"than about {_RESOLVED * alpha_nm:.3g} nm is not resolved; they may hang together by "
@@ -337,8 +378,12 @@ def _kept_inside(
     dropped = int((~keep & (volume > 0)).sum())
     if dropped:
         notes.append(
-            f"{dropped} separate {'bodies' if dropped > 1 else 'body'} below {fraction:.3g} of the "
-            f"largest body's volume left out ({volume[~keep].sum() / volume.sum():.2%} of the "
-            "volume)."
+            f"{dropped} separate {'bodies' if dropped > 1 else 'body'} below {options.least:.3g} "
+            "of the largest body's volume, and smaller than a spine's head, left out "
+            f"({volume[~keep].sum() / volume.sum():.2%} of the volume)."
         )
-    return np.asarray((body >= 0) & keep[np.maximum(body, 0)])
+    inside = (body >= 0) & keep[np.maximum(body, 0)]
+    vertices, faces, _ = boundary_surface(
+        triangulation.points_nm, triangulation.tetrahedra, triangulation.neighbors, inside
+    )
+    return vertices, faces, notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy.typing as npt
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.history import HistoryEntry
+from nanospine.core.region import Box
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
 
-__all__ = ["METHODS", "Label", "Method", "check_options", "is_flat", "noise_nm", "positions",
+__all__ = ["METHODS", "Label", "Method", "Options", "is_flat", "noise_nm", "positions",
            "precisions"]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,8 +25,36 @@ Method = Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"]
 METHODS = ("carve", "convex-hull", "density", "poisson", "ball-pivoting")
 
 
-def check_options(
-    alpha_nm: Any, label: str, method: str, fraction: float, components: str, edge_nm: Any = None
+@dataclass(frozen=True)
+class Options:
+    """What :func:`nanospine.envelope` is asked for; refused where it means nothing."""
+
+    alpha_nm: float | Literal["auto"]
+    label: Label
+    method: Method
+    border: Box | Literal["auto"] | None
+    min_component_fraction: float
+    components: Literal["large", "all"]
+    fit: bool
+    edge_nm: float | None
+
+    def __post_init__(self) -> None:
+        _check(self.alpha_nm, self.label, self.method, self.min_component_fraction,
+               self.components, self.edge_nm)  # fmt: skip
+
+    @property
+    def least(self) -> float:
+        """Part of the largest body's volume below which a body is left out."""
+        return 0.0 if self.components == "all" else self.min_component_fraction
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the options as the history keeps them."""
+        border = self.border.to_dict() if isinstance(self.border, Box) else self.border
+        return {**vars(self), "border": border}
+
+
+def _check(
+    alpha_nm: Any, label: str, method: str, fraction: float, components: str, edge_nm: Any
 ) -> None:
     """Refuse options that mean nothing, and say what is expected."""
     if label not in ("membrane", "filled"):

@@ -206,7 +206,7 @@ def _even_areas(
         for k in range(3):
             sums[axis] += np.bincount(faces[:, k], cross[:, axis] / 3.0, n)
     matrix = (sparse.diags(bumpy) + length_nm**2 * penalty).tocsr()
-    even = np.stack([solve(matrix, row, 1e-4) for row in sums], axis=1)
+    even = solve(matrix, sums.T, 1e-4)
     even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-12)
     seen = np.maximum(np.einsum("ij,ikj->ik", cross, even[faces]), 0.0) / 3.0
     areas = np.bincount(faces.ravel(), seen.ravel(), n)

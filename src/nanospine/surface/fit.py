@@ -269,7 +269,7 @@ def noise_over(
     deviation = np.sqrt((across * variance).sum(axis=1))
     matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
     sums = bending(vertices, feet.faces, pairs)
-    bend = np.stack([solve(matrix, column, 1e-4) for column in sums.T], axis=1)
+    bend = solve(matrix, sums, 1e-3)
     at_feet = np.einsum("ij,ijk->ik", feet.weights, bend[feet.faces[feet.face]])
     limit = _MOST_SHIFT * deviation
     shift = np.clip(0.5 * (at_feet * variance).sum(axis=1), -limit, limit)

@@ -123,7 +123,7 @@ def deviation_of_fit(
         parts[0] += np.bincount(corner[:, k], share[:, k], n)
         parts[1] += np.bincount(corner[:, k], share[:, k] * weight[near] * rest**2, n)
     matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
-    total, square = (np.maximum(solve(matrix, row, 1e-6), 1e-12) for row in parts)
+    total, square = np.maximum(solve(matrix, parts.T, 1e-6), 1e-12).T
     area = 4.0 * np.pi * length_nm**2
     followed = sums[1] / (area * total)
     left = np.maximum(1.0 - followed, _LEAST_LEFT)

@@ -51,7 +51,7 @@ def smooth_offset(
         What else pulls at the vertices.
     """
     penalty = penalty.sorted_indices()
-    rows, columns = penalty.indptr.astype(np.int64), penalty.indices.astype(np.int64)
+    rows, columns = penalty.indptr, penalty.indices
     faces = feet.faces
     place = _places(faces, rows, columns)
     diagonal = _places_of(np.arange(penalty.shape[0]), np.arange(penalty.shape[0]), rows, columns)
@@ -73,14 +73,18 @@ def smooth_offset(
 
 
 def solve(matrix: sparse.csr_matrix, right: FloatArray, tolerance: float) -> FloatArray:
-    """Solve with a symmetric positive matrix that has an entry everywhere on its diagonal."""
+    """Solve with a symmetric positive matrix that has an entry everywhere on its diagonal.
+
+    Of several right-hand sides, shape (n, k), each has its solution in a column.
+    """
     matrix = matrix.sorted_indices()
-    rows, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    rows, columns = matrix.indptr, matrix.indices
     every = np.arange(matrix.shape[0])
     diagonal = _places_of(every, every, rows, columns)
     start = np.zeros(len(right))
-    right = np.ascontiguousarray(right, dtype=np.float64)
-    return _solved(rows, columns, matrix.data, diagonal, right, start, tolerance)
+    each = np.ascontiguousarray(right.reshape(len(right), -1).T, dtype=np.float64)
+    solved = [_solved(rows, columns, matrix.data, diagonal, one, start, tolerance) for one in each]
+    return np.asarray(np.stack(solved, axis=-1).reshape(right.shape))
 
 
 def _solved(
