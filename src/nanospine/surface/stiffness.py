@@ -85,13 +85,13 @@ def bumps(
     """
     matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
     bent = np.abs(bending(vertices, faces, pairs)).sum(axis=1)
-    curvature = np.maximum(solve(matrix, bent, 1e-3), 0.0)
+    curvature = np.maximum(solve(matrix, bent, 1e-4), 0.0)
     trust = 1.0 / (1.0 + (curvature * length_nm) ** 2)
     matrix = (sparse.diags(areas) + (BASE * length_nm) ** 2 * stiffness).tocsr()
     # (A + K) base = A x: what is sought is x - base, small beside x, from (A + K) (x - base) = K x.
     bent = (BASE * length_nm) ** 2 * (stiffness @ vertices)
-    height = (solve(matrix, bent, 1e-3) * normals).sum(axis=1)
-    bump = height - solve(matrix, areas * height, 1e-3)
+    height = (solve(matrix, bent, 1e-4) * normals).sum(axis=1)
+    bump = height - solve(matrix, areas * height, 1e-4)
     spread = np.maximum(solve(matrix, areas * bump**2, 1e-3), 1e-9)
     trust *= np.minimum(_GAIN * noise_nm2 / spread, 1.0)
     return np.asarray(laplacian(vertices, faces, trust) @ height), trust
