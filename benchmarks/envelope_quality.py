@@ -5,14 +5,16 @@ radius; precision 10 nm lateral and 25 nm axial (`--precision`), 5 % background;
 Signed distances are positive where the envelope is outside the truth.
 
     python benchmarks/envelope_quality.py [--points 5000 50000] [--seeds 2] [--precision 10 10 25]
-        [--neck 60] [--labels membrane filled] [--methods ...] [--meshes FOLDER]
+        [--neck 60] [--labels membrane filled] [--methods ...] [--uneven ...] [--meshes FOLDER]
 
+`--uneven`: labels with a hole, or denser here than there, instead of an even one.
 `--meshes`: localizations on the closed .ply meshes of a folder (micrometres) instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 import warnings
 from collections.abc import Callable
@@ -94,6 +96,34 @@ def localizations(
     return np.concatenate([points, rng.uniform(low, high, (int(n * BACKGROUND), 3))])
 
 
+def unevenly(name: str, xyz: FloatArray, shape: Spine, seed: int) -> FloatArray:
+    """Keep a part of the localizations (and of the background there)."""
+    rng = np.random.default_rng(seed + 1000)
+    part = np.ones(len(xyz))
+    if name.startswith("hole"):
+        side, radius = name.split()[2], float(name.split()[1])
+        middle = [-600.0, 0.0, -500.0] if side == "shaft" else [HEAD, 0.0, shape.centre]
+        part[np.linalg.norm(xyz - middle, axis=1) < radius] = 0.0
+    elif name == "tenfold along the shaft":
+        part = 10 ** (-(xyz[:, 0] + 1500) / 3000)
+    elif name == "head sparse":
+        part[xyz[:, 2] > 600] = 0.15
+    elif name == "head dense":
+        part[xyz[:, 2] < 600] = 0.15
+    elif name == "patchy":
+        centres = rng.uniform([-1500, -500, -500], [1500, 500, 1700], (60, 3))
+        height = rng.normal(0, 1, 60)
+        square = ((xyz[:, None] - centres) ** 2).sum(axis=2)
+        part = np.clip(np.exp(np.exp(-square / 2 / 200**2) @ height - 1.0), 0.05, 1.0)
+    return xyz[rng.random(len(xyz)) < part]
+
+
+UNEVEN = (
+    "hole 150 shaft", "hole 250 shaft", "hole 100 head", "tenfold along the shaft", "head sparse",
+    "head dense", "patchy",
+)  # fmt: skip
+
+
 def neck_diameter(mesh: trimesh.Trimesh) -> float:
     """Mean diameter of circles with the areas of nine cross-sections of the neck."""
     found = []
@@ -170,9 +200,15 @@ def poisson(xyz: FloatArray, _label: str, _precision: FloatArray) -> Result:
     return mesh, None
 
 
+def one_sphere(xyz: FloatArray, label: str, precision: FloatArray) -> Result:
+    found = ns.envelope(ns.from_arrays(xyz, precision_nm=precision), label=label, adapt=False)
+    return found.mesh, found
+
+
 METHODS: dict[str, Callable[[FloatArray, str, FloatArray], Result]] = {
     "ns.envelope": known,
     "precision-unknown": unknown,
+    "one-sphere": one_sphere,
     "carved": carved,
     "alpha-shape": alpha_shape,
     "open3d-poisson": poisson,
@@ -214,6 +250,7 @@ def main() -> None:
     parser.add_argument("--neck", type=float, default=60.0, help="radius, nm")
     parser.add_argument("--labels", nargs="+", default=["membrane", "filled"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--uneven", nargs="*", choices=UNEVEN, help="none named: all")
     parser.add_argument("--meshes", type=Path, help="folder of closed .ply meshes, micrometres")
     options = parser.parse_args()
     if options.meshes:
@@ -227,22 +264,23 @@ def main() -> None:
     for label in options.labels:  # compile before the clock runs
         for method in methods.values():
             method(localizations(truth, label, 3000, 0), label, np.array(precision))
+    cases = [""] if options.uneven is None else options.uneven or list(UNEVEN)
     rows = []
-    for label in options.labels:
-        for n in options.points:
-            for name, method in methods.items():
-                runs = []
-                for seed in range(1, options.seeds + 1):
-                    xyz = localizations(truth, label, n, seed, precision, shape)
-                    start = time.process_time()
-                    mesh, found = method(xyz, label, np.array(precision))
-                    seconds = time.process_time() - start
-                    runs.append({"CPU s": seconds, **figures(mesh, truth, shape)})
-                    if found is not None:
-                        runs[-1]["cuts"] = float(len(found.self_intersections))
-                        runs[-1]["alpha"] = found.alpha_nm
-                rows.append({"label": label, "points": n, "method": name})
-                rows[-1].update(pd.DataFrame(runs).mean().round(2).to_dict())
+    for label, n, case in itertools.product(options.labels, options.points, cases):
+        for name, method in methods.items():
+            runs = []
+            for seed in range(1, options.seeds + 1):
+                xyz = localizations(truth, label, n, seed, precision, shape)
+                xyz = unevenly(case, xyz, shape, seed) if case else xyz
+                start = time.process_time()
+                mesh, found = method(xyz, label, np.array(precision))
+                seconds = time.process_time() - start
+                runs.append({"CPU s": seconds, **figures(mesh, truth, shape)})
+                if found is not None:
+                    runs[-1]["cuts"] = float(len(found.self_intersections))
+                    runs[-1]["alpha"] = found.alpha_nm
+            rows.append({"label": label, "points": n} | ({"case": case} if case else {}))
+            rows[-1] |= {"method": name, **pd.DataFrame(runs).mean().round(2).to_dict()}
     print(pd.DataFrame(rows).to_string(index=False))
 
 

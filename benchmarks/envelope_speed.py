@@ -11,6 +11,7 @@ filled label. The ratios are to the triangulation alone, by our engine and by Qh
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import subprocess
@@ -24,21 +25,26 @@ import envelope_quality as spine
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.surface import envelope as wrapping
+from nanospine.surface import carving
 from nanospine.surface.delaunay import delaunay
 
+# the name of the module is that of its function in the package
+wrapping = importlib.import_module("nanospine.surface.envelope")
 FloatArray = npt.NDArray[np.float64]
 
-# Functions that `envelope` calls, in this order; the rest of its time is the last row.
+# Functions that `envelope` calls, by the module that calls them, in this order; the last row is the
+# rest of its time.
 STAGES = (
-    ("_triangulation", "triangulation"),
-    ("carving_depth", "gates and flood"),
-    ("choose_alpha", "choice of alpha"),
-    ("_kept_inside", "bodies"),
-    ("persistence", "persistence"),
-    ("boundary_surface", "boundary"),
-    ("_fitted", "smoothing and fit"),
-    ("self_intersections", "self-intersections"),
+    (carving, "scattered", "what is no label"),
+    (carving, "label_scale", "density of the label"),
+    (carving, "_triangulation", "triangulation"),
+    (carving, "carving_depth", "gates, flood, holes"),
+    (carving, "choose_alpha", "choice of alpha"),
+    (carving, "inside_components", "bodies"),
+    (carving, "persistence", "persistence"),
+    (carving, "boundary_surface", "boundary"),
+    (wrapping, "_fitted", "smoothing and fit"),
+    (wrapping, "self_intersections", "self-intersections"),
 )
 
 
@@ -52,8 +58,8 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    inner = getattr(wrapping, name)
+def timed(module: Any, name: str, spent: dict[str, float]) -> Callable[..., Any]:
+    inner = getattr(module, name)
 
     def run(*arguments: Any, **named: Any) -> Any:
         begin = time.process_time()
@@ -84,8 +90,8 @@ def measure(data: str, n: int, what: str) -> dict[str, Any]:
     before = peak_mb()
     spent: dict[str, float] = {}
     if what == "envelope":
-        for name, _ in STAGES:
-            setattr(wrapping, name, timed(name, spent))
+        for module, name, _ in STAGES:
+            setattr(module, name, timed(module, name, spent))
     begin, clock = time.process_time(), time.perf_counter()
     result = work(points)
     cpu, wall = time.process_time() - begin, time.perf_counter() - clock
@@ -116,7 +122,7 @@ def main() -> None:
             print(f"\n{data}, {n} points: {whole['faces']} faces")
             print(f"  {'':<22}{'CPU s':>8}{'x ours':>8}")
             rest = whole["cpu"] - sum(whole["spent"].values())
-            for name, title in (*STAGES, ("", "all else")):
+            for _, name, title in (*STAGES, (None, "", "all else")):
                 seconds = whole["spent"].get(name, 0.0) if name else rest
                 print(f"  {title:<22}{seconds:>8.2f}{seconds / alone['cpu']:>8.2f}")
             rows = [("envelope", whole), ("triangulation alone", alone)]

@@ -177,6 +177,7 @@ class EnvelopeOptions(_Section):
     label: Literal["membrane", "filled"] = "membrane"
     method: Literal["carve", "convex-hull", "density", "poisson", "ball-pivoting"] = "carve"
     min_component_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    adapt: bool = True
     channel: str | None = None
 
 

@@ -11,6 +11,7 @@ from nanospine.core.errors import GeometryError
 from nanospine.surface.alpha import carving_depth
 from nanospine.surface.choice import choose_alpha
 from nanospine.surface.delaunay import delaunay
+from nanospine.surface.gates import facet_gates, radii_and_volumes
 
 
 def slow_inside(neighbors, facets, alpha):
@@ -46,7 +47,7 @@ def smallest_empty_sphere(points, triangle):
 @given(seed=st.integers(0, 10_000), n=st.integers(6, 30))
 def test_gates_are_smallest_empty_spheres(seed, n):
     triangulation = delaunay(np.random.default_rng(seed).normal(size=(n, 3)))
-    facets = carving_depth(triangulation).facet_nm
+    facets = facet_gates(triangulation, radii_and_volumes(triangulation)[0])
     for t, corners in enumerate(triangulation.tetrahedra[:20]):
         for j in range(4):
             expected = smallest_empty_sphere(triangulation.points_nm, np.delete(corners, j))
@@ -63,9 +64,10 @@ def test_depth_gives_every_alpha_at_once(seed, n, grid):
             return
     triangulation = delaunay(points)
     depth = carving_depth(triangulation)
+    facets = facet_gates(triangulation, depth.circumradius_nm)
     finite = depth.depth_nm[np.isfinite(depth.depth_nm)]
     for alpha in np.quantile(finite, [0.0, 0.2, 0.5, 0.9, 1.0]):
-        slow = slow_inside(triangulation.neighbors, depth.facet_nm, alpha)
+        slow = slow_inside(triangulation.neighbors, facets, alpha)
         np.testing.assert_array_equal(depth.inside(alpha), slow)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nanospine.surface.alpha import carving_depth
 from nanospine.surface.delaunay import delaunay
 from nanospine.surface.flood import widest_ways
+from nanospine.surface.gates import facet_gates
 
 
 def by_queue(gates, neighbors):
@@ -55,6 +56,6 @@ def test_many_points_give_what_a_queue_gives(grid):
         points = np.round(points)
     triangulation = delaunay(points)
     depth = carving_depth(triangulation)
-    expected = by_queue(depth.facet_nm, triangulation.neighbors)
+    expected = by_queue(facet_gates(triangulation, depth.circumradius_nm), triangulation.neighbors)
     np.testing.assert_array_equal(depth.depth_nm, expected)
     np.testing.assert_array_equal(depth.depth_nm[depth.order], np.sort(expected))

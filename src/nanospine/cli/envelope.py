@@ -42,6 +42,10 @@ def envelope(
         float | None,
         typer.Option("--edge-nm", help="Even triangles with edges of this length (nm)."),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(help="Follow the density of the label and close holes in it (alpha auto)."),
+    ] = True,
     format: FormatOption = None,
     pixel_size_nm: PixelSizeOption = None,
     units: UnitsOption = None,
@@ -61,7 +65,7 @@ def envelope(
     with progress_bar() as progress:
         found = wrap(
             locs, alpha_nm=alpha_or_auto(alpha_nm), label=label.value, edge_nm=edge_nm,
-            progress=progress,
+            adapt=adapt, progress=progress,
         )  # fmt: skip
     if locs.dimension == 2:
         _show_outline(cast(Any, found), out, json)

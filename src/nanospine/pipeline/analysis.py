@@ -96,6 +96,7 @@ def analyse(
             label=options.label,
             method=options.method,
             min_component_fraction=options.min_component_fraction,
+            adapt=options.adapt,
             progress=progress,
         )
     notes += wrapped.notes

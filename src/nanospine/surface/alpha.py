@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from nanospine.core.errors import GeometryError
 from nanospine.surface.delaunay import Delaunay
 from nanospine.surface.flood import widest_ways
-from nanospine.surface.gates import facet_gates, radii_and_volumes
+from nanospine.surface.gates import facet_gates, radii_and_volumes, scaled
+from nanospine.surface.holes import close_holes, widest_gap
 
 __all__ = ["CarvingDepth", "carving_depth"]
 
@@ -35,20 +36,31 @@ class CarvingDepth:
         Volume of the tetrahedron.
     triangulation : Delaunay
         What it was computed from.
+    hole_nm : float
+        Radius of the widest hole in the label that was closed; 0 without any.
+    gates_nm : ndarray, shape (m, 4), or None
+        Of all facets, where holes were looked for.
+
+    Where a scale was given, depth and circumradius are over it.
     """
 
     depth_nm: FloatArray
     circumradius_nm: FloatArray
     volume_nm3: FloatArray
     triangulation: Delaunay = field(repr=False)
+    hole_nm: float = 0.0
+    gates_nm: FloatArray | None = field(default=None, repr=False)
 
-    @property
-    def facet_nm(self) -> FloatArray:
-        """Radius of the smallest empty sphere through the facet opposite each vertex, (m, 4).
-
-        Computed anew each time: it is as large as the triangulation.
-        """
-        return facet_gates(self.triangulation, self.circumradius_nm)
+    def sealed(self, alpha_nm: float) -> CarvingDepth:
+        """Close the holes that are wider than alpha too, and forget the gates."""
+        if self.gates_nm is None:
+            return self
+        depth, hole_nm = close_holes(
+            self.triangulation, self.gates_nm, self.circumradius_nm, self.volume_nm3,
+            self.depth_nm, alpha_nm,
+        )  # fmt: skip
+        hole_nm = max(hole_nm, self.hole_nm)
+        return replace(self, depth_nm=depth, hole_nm=hole_nm, gates_nm=None)
 
     @cached_property
     def order(self) -> IntArray:
@@ -77,7 +89,9 @@ class CarvingDepth:
         return alpha, enclosed
 
 
-def carving_depth(triangulation: Delaunay) -> CarvingDepth:
+def carving_depth(
+    triangulation: Delaunay, *, scale: FloatArray | None = None, close: bool = False
+) -> CarvingDepth:
     """Compute the carving depth of all tetrahedra at once.
 
     A sphere of radius alpha passes a facet when the smallest empty sphere through the facet's
@@ -85,6 +99,18 @@ def carving_depth(triangulation: Delaunay) -> CarvingDepth:
     the carved set for every alpha: inside(alpha) = {depth <= alpha}. Unlike an alpha shape, a
     hollow shell of points comes out filled; what is not reached is connected to nothing outside,
     so that there are never inner voids.
+
+    Parameters
+    ----------
+    triangulation : Delaunay
+        Of 3-D points.
+    scale : ndarray, shape (n,), optional
+        How much larger the sphere is near each point
+        (:func:`nanospine.surface.unevenness.label_scale`): gates and circumradii are divided
+        by it (:func:`nanospine.surface.gates.scaled`).
+    close : bool
+        First close holes in the label (:func:`nanospine.surface.holes.close_holes`) that are
+        wider than an even label leaves (:func:`nanospine.surface.holes.widest_gap`).
 
     Examples
     --------
@@ -95,11 +121,22 @@ def carving_depth(triangulation: Delaunay) -> CarvingDepth:
     >>> inside = depth.inside(20.0)       # the holes between the points are smaller than that
     >>> bool(depth.circumradius_nm.max() > 90), bool(inside.all())
     (True, True)
+    >>> open_ball = ball[ball[:, 2] < 80]                              # a hole of 60 nm
+    >>> [round(float(carving_depth(delaunay(open_ball), close=close).depth_nm.max()), -1)
+    ...  for close in (False, True)]
+    [60.0, 10.0]
     """
     if triangulation.dimension != 3:
         raise GeometryError(
             "carving_depth: a triangulation of 3-D points was expected, found 2-D points."
         )
     radii, volumes = radii_and_volumes(triangulation)
-    depth = widest_ways(facet_gates(triangulation, radii), triangulation.neighbors)
-    return CarvingDepth(depth, radii, volumes, triangulation)
+    gates = facet_gates(triangulation, radii)
+    if scale is not None:
+        gates, radii = scaled(triangulation, gates, radii, scale)
+    depth = widest_ways(gates, triangulation.neighbors)
+    if not close:
+        return CarvingDepth(depth, radii, volumes, triangulation)
+    limit = widest_gap(gates, triangulation.neighbors, radii)
+    depth, hole_nm = close_holes(triangulation, gates, radii, volumes, depth, limit)
+    return CarvingDepth(depth, radii, volumes, triangulation, hole_nm, gates)

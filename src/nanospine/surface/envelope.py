@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import trimesh
 
-from nanospine.core.errors import GeometryError
 from nanospine.core.history import entry
 from nanospine.core.progress import Progress, report
 from nanospine.core.region import Box
-from nanospine.surface.alpha import CarvingDepth, carving_depth
 from nanospine.surface.border import border_of, lids
-from nanospine.surface.choice import choose_alpha, least_alpha_nm
-from nanospine.surface.delaunay import Delaunay, delaunay
+from nanospine.surface.carving import SWEEPS, Carved, carved
 from nanospine.surface.envelope_input import (
     Label,
     Method,
@@ -27,13 +23,10 @@ from nanospine.surface.envelope_input import (
     precisions,
 )
 from nanospine.surface.enveloped import Envelope
-from nanospine.surface.feet import Feet
 from nanospine.surface.filling import fit_to_filling
 from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide, untangled
 from nanospine.surface.intersections import self_intersections
-from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.outline import outline
-from nanospine.surface.persistence import persistence
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
@@ -44,17 +37,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# Smoothing sweeps of the carved surface, and after each round of the fit.
-_SWEEPS = 10
 # Offsets are averaged over this many alphas: alpha is the largest gap of the label, and a patch
 # of that size holds some twenty molecules.
 _FIT_LENGTH = 0.8
-# Diameter over alpha of the thinnest tube of a filled label that carving leaves whole.
-_RESOLVED = 2.0
-# Ball of 270 nm: a body as large may be the head of a spine, however long its dendrite is.
-_HEAD_NM3 = 1e7
-# Localizations from which an unknown noise is read.
-_ENOUGH = 20_000
 # Part of the vertices that may go back from the fit without a word.
 _MUCH = 0.01
 # A surface around a membrane that is on average thinner than this many alphas is a sheet.
@@ -76,6 +61,7 @@ def envelope(
     components: Literal["large", "all"] = "large",
     fit: bool = True,
     edge_nm: float | None = None,
+    adapt: bool = True,
     progress: Progress | None = None,
 ) -> Envelope:
     """Wrap localizations in a watertight surface; 2-D ones in a polygon.
@@ -118,6 +104,13 @@ def envelope(
         False gives the carved tetrahedra's own boundary, whose vertices are localizations.
     edge_nm : float, optional
         Even triangles with edges of about this length (:func:`nanospine.remesh`).
+    adapt : bool
+        With an alpha of "auto": localizations apart from all label take no part in the carving
+        (:func:`nanospine.surface.unevenness.scattered`), the sphere grows and shrinks with the
+        spacing of the label (:func:`nanospine.surface.unevenness.label_scale`; alpha is that of
+        the usual spacing), and holes in a membrane's label that are wider than an even label
+        leaves are closed (:func:`nanospine.surface.holes.close_holes`). False: one sphere, all
+        localizations.
     progress : callable, optional
         Told the stage and its fraction.
 
@@ -139,7 +132,7 @@ def envelope(
     (True, 1.0)
     """
     options = Options(
-        alpha_nm, label, method, border, min_component_fraction, components, fit, edge_nm
+        alpha_nm, label, method, border, min_component_fraction, components, fit, edge_nm, adapt
     )
     if is_flat(locs_or_xyz):
         flat: Any = outline(
@@ -153,9 +146,9 @@ def envelope(
     n_before = len(points)
     if label == "membrane" and method != "convex-hull":
         points, sigma = _closed(points, sigma, border_of(locs_or_xyz, border), notes)
-    carved = _carved(points, noise_nm(sigma), options, notes, progress)
+    found = carved(points, noise_nm(sigma), options, notes, progress)
     report(progress, "surface", 0.8)
-    mesh, std = _surface(carved, points, sigma, options, notes, progress)
+    mesh, std = _surface(found, points, sigma, options, notes, progress)
     if edge_nm is not None:
         from nanospine.surface.remesh import remeshed
 
@@ -171,59 +164,13 @@ def envelope(
     arguments["precision_nm"] = None if precision_nm is None else _short(precision_nm)
     step = entry("envelope", arguments, n_before=n_before, notes=notes)
     return Envelope(
-        mesh, carved.alpha_nm, label, method, carved.curve, tuple(notes), (*before, step),
-        carved.around, cuts, std,
+        mesh, found.alpha_nm, label, method, found.curve, tuple(notes), (*before, step),
+        found.around, cuts, std,
     )  # fmt: skip
 
 
-class _Carved(NamedTuple):
-    """The boundary of the tetrahedra that carving leaves, and how alpha came about."""
-
-    vertices: FloatArray
-    faces: IntArray
-    alpha_nm: float
-    #: "filled" also for a membrane without a hollow: there is none to fit to.
-    label: Label
-    curve: pd.DataFrame
-    around: pd.DataFrame
-
-
-def _carved(
-    points: FloatArray,
-    noise: float | None,
-    options: Options,
-    notes: list[str],
-    progress: Progress | None,
-) -> _Carved:
-    """Triangulate and carve; the triangulation's memory is free again when this returns."""
-    report(progress, "triangulation", 0.0)
-    triangulation = _triangulation(points)
-    report(progress, "carving", 0.6)
-    depth = carving_depth(triangulation)
-    curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
-    alpha_nm, label = np.inf, options.label
-    if options.method != "convex-hull" and options.alpha_nm == "auto":
-        alpha_nm, note = choose_alpha(depth, label=label, noise_nm=noise)
-        if note:
-            notes.append(note)
-            label = "filled"
-    elif options.method != "convex-hull":
-        alpha_nm = float(options.alpha_nm)
-    vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
-    if noise is None and options.alpha_nm == "auto" and label == "membrane":
-        least = least_alpha_nm(_spread_nm(vertices, faces, points))
-        if least > alpha_nm:
-            alpha_nm = least
-            vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
-    notes += said
-    around = pd.DataFrame()
-    if np.isfinite(alpha_nm):
-        around = persistence(depth, alpha_nm, min_component_fraction=options.least)
-    return _Carved(vertices, faces, alpha_nm, label, curve, around)
-
-
 def _surface(
-    carved: _Carved,
+    found: Carved,
     points: FloatArray,
     sigma: FloatArray | None,
     options: Options,
@@ -231,24 +178,24 @@ def _surface(
     progress: Progress | None,
 ) -> tuple[trimesh.Trimesh, FloatArray]:
     """Make the surface of the method from the carved one; and the deviation of its vertices."""
-    vertices, faces = carved.vertices, carved.faces
+    vertices, faces = found.vertices, found.faces
     std = start = np.empty(0)
     if options.fit and options.method not in ("convex-hull", "density"):
         report(progress, "fit", 0.8)
         vertices, faces, std, start = _fitted(
-            vertices, faces, points, carved.label, carved.alpha_nm, sigma
+            vertices, faces, points, found.label, found.alpha_nm, sigma
         )
     if options.method in ("density", "poisson", "ball-pivoting"):
         from nanospine.surface.other_methods import other_surface
 
         start = np.empty(0)
         vertices, faces = other_surface(
-            options.method, points, vertices, faces, carved.alpha_nm, carved.label,
+            options.method, points, vertices, faces, found.alpha_nm, found.label,
             noise_nm(sigma) or 0.0, options.least, notes,
         )  # fmt: skip
     mesh = _uncut(vertices, faces, start, notes)
-    if carved.label == "membrane" and options.method == "carve" and options.alpha_nm == "auto":
-        notes += _sheet(mesh, carved.alpha_nm)
+    if found.label == "membrane" and options.method == "carve" and options.alpha_nm == "auto":
+        notes += _sheet(mesh, found.alpha_nm)
     return mesh, std if len(std) == len(vertices) else np.full(len(vertices), np.nan)
 
 
@@ -312,7 +259,7 @@ def _fitted(
 ) -> tuple[FloatArray, IntArray, FloatArray, FloatArray]:
     """Smooth, and move to where the label ends: vertices, faces, deviations, carved vertices."""
     carved = vertices
-    vertices = smooth(vertices, faces, _SWEEPS)
+    vertices = smooth(vertices, faces, SWEEPS)
     variance = None if sigma is None else sigma**2
     length = _FIT_LENGTH * alpha_nm
     if label == "filled":
@@ -326,7 +273,7 @@ def _fitted(
         vertices, faces = subdivide(vertices, faces)
     fitted, std = fit_to_membrane(
         vertices, faces, points, variance_nm2=variance, length_nm=length, reach_nm=2.0 * alpha_nm,
-        sweeps=_SWEEPS,
+        sweeps=SWEEPS,
     )  # fmt: skip
     return fitted, faces, std, carved
 
@@ -335,55 +282,3 @@ def _short(precision_nm: npt.ArrayLike) -> Any:
     """Precision as it is kept in the history: numbers, or how many there were."""
     values = np.asarray(precision_nm, dtype=np.float64)
     return values.tolist() if values.size <= 3 else f"{values.shape} values"
-
-
-def _triangulation(points: FloatArray) -> Delaunay:
-    """Triangulate, with errors that name the envelope."""
-    try:
-        return delaunay(points)
-    except GeometryError as error:
-        raise type(error)(str(error).replace("delaunay:", "envelope:", 1)) from error
-
-
-def _spread_nm(vertices: FloatArray, faces: IntArray, points: FloatArray) -> float:
-    """Noise of a membrane's localizations, from how far they lie apart along its normal."""
-    some = points[:: max(1, len(points) // _ENOUGH)]
-    even = smooth(vertices, faces, _SWEEPS)
-    feet = Feet.over(np.ascontiguousarray(some), even, faces)
-    feet.find(even)
-    return 1.4826 * float(np.median(np.abs(feet.signed_nm - np.median(feet.signed_nm))))
-
-
-def _bodies(
-    triangulation: Delaunay, depth: CarvingDepth, alpha_nm: float, options: Options
-) -> tuple[FloatArray, IntArray, list[str]]:
-    """Carve at alpha, keep the bodies that are large enough: their surface, and what to say."""
-    notes: list[str] = []
-    inside = depth.inside(alpha_nm)
-    if not depth.volume_nm3[inside].sum() > 0:
-        smallest = float(depth.depth_nm.min())
-        raise GeometryError(
-            f"envelope: at alpha_nm = {alpha_nm:g} nothing is left; the points are too far apart "
-            f"(the smallest alpha that leaves anything is {smallest:.3g} nm). Give a larger "
-            "alpha_nm, or 'auto'."
-        )
-    body, volume = inside_components(triangulation.neighbors, inside, depth.volume_nm3)
-    keep = (volume >= min(options.least * volume[0], _HEAD_NM3)) & (volume > 0)
-    if options.label == "filled" and keep.sum() > 1:
-        notes.append(
-            f"{int(keep.sum())} separate bodies: at this density of localizations, what is thinner "
-            f"than about {_RESOLVED * alpha_nm:.3g} nm is not resolved; they may hang together by "
-            "necks that are thinner."
-        )
-    dropped = int((~keep & (volume > 0)).sum())
-    if dropped:
-        notes.append(
-            f"{dropped} separate {'bodies' if dropped > 1 else 'body'} below {options.least:.3g} "
-            "of the largest body's volume, and smaller than a spine's head, left out "
-            f"({volume[~keep].sum() / volume.sum():.2%} of the volume)."
-        )
-    inside = (body >= 0) & keep[np.maximum(body, 0)]
-    vertices, faces, _ = boundary_surface(
-        triangulation.points_nm, triangulation.tetrahedra, triangulation.neighbors, inside
-    )
-    return vertices, faces, notes

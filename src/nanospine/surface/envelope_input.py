@@ -37,6 +37,7 @@ class Options:
     components: Literal["large", "all"]
     fit: bool
     edge_nm: float | None
+    adapt: bool = True
 
     def __post_init__(self) -> None:
         _check(self.alpha_nm, self.label, self.method, self.min_component_fraction,
@@ -46,6 +47,11 @@ class Options:
     def least(self) -> float:
         """Part of the largest body's volume below which a body is left out."""
         return 0.0 if self.components == "all" else self.min_component_fraction
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the sphere follows the label."""
+        return self.adapt and self.alpha_nm == "auto" and self.method != "convex-hull"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the options as the history keeps them."""
