@@ -11,6 +11,8 @@ import pytest
 
 import nanospine as ns
 from nanospine.core.errors import ReadError, UnsafeFileError
+from nanospine.io.safe_files import open_source
+from nanospine.io.safe_hdf5 import open_hdf5
 
 LOCS = np.array([(0, 1.0, 2.0), (1, 30.0, 40.0)], dtype=[("frame", "u4"), ("x", "f4"), ("y", "f4")])
 
@@ -154,3 +156,21 @@ def test_types_that_overlap_or_outgrow_their_place_are_not_read(kind: object, pl
     from nanospine.io.safe_hdf5 import _is_plain
 
     assert _is_plain(np.dtype(kind)) is plain  # type: ignore[call-overload]
+
+
+def test_a_text_that_claims_more_than_the_file_holds_takes_no_memory(tmp_path: Path) -> None:
+    """Found by an attack guided by coverage: 180 kB that took 3 GB before they were refused."""
+    path = tmp_path / "text.hdf5"
+    with h5py.File(path, "w") as file:
+        file["text"] = "a text of variable length"
+        offset = file["text"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    assert int.from_bytes(data[offset : offset + 4], "little") == 25
+    data[offset + 3] = 0xB0
+    path.write_bytes(data)
+    with open_hdf5(open_source(path)) as file, pytest.raises(ReadError, match="claims 29"):
+        file.text("/text")
+    data[offset + 3] = 0
+    path.write_bytes(data)
+    with open_hdf5(open_source(path)) as file:
+        assert file.text("/text") == "a text of variable length"

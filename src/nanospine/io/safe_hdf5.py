@@ -164,11 +164,29 @@ class Hdf5:
         if h5py.check_string_dtype(node.dtype) is None or node.size != 1:
             return None
         self._check_heaps()
+        self._check_length(node, path)
         try:
             value = node[()] if node.shape == () else node[(0,) * node.ndim]
         except _FAULTS as error:
             raise ReadError(f"{self.where}: {path} cannot be read ({error}).") from None
         return _as_text(value)
+
+    def _check_length(self, node: Any, path: str) -> None:
+        """Refuse a text of variable length that claims to be longer than the file.
+
+        The library makes room for what the four bytes in front say, up to 4 GB, before it looks.
+        """
+        offset = node.id.get_offset()
+        if offset is None or h5py.check_string_dtype(node.dtype).length is not None:
+            return
+        with self._source.open() as handle:
+            handle.seek(offset)
+            length = int.from_bytes(handle.read(4), "little")
+        if length > self._size:
+            raise ReadError(
+                f"{self.where}: the text at {path} claims {length} bytes in a file of "
+                f"{self._size} bytes; the file is damaged. Copy it again."
+            )
 
     def attribute(self, path: str, name: str) -> Any:
         """Give an attribute as number, text or array of these; None where there is none."""

@@ -92,9 +92,10 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     """Give how far apart the label is at each localization, over what is usual; shape (n,).
 
     The spacing is the side of 27 cells over the root (square root of a membrane, cube root of a
-    volume) of the number of occupied voxels in them, at the densest of the cells around. Differences below a factor of 1.25 are taken
-    for chance (1 is given), those above 1.6 are not, up to a factor of 3; filled, what is sparser
-    than usual is left at 1, as it is hard to tell from background.
+    volume) of the number of occupied voxels in them, at the densest of the cells around.
+    Differences below a factor of 1.25 are taken for chance (1 is given), those above 1.6 are not,
+    up to a factor of 3; filled, what is sparser than usual is left at 1, as it is hard to tell
+    from background.
 
     Parameters
     ----------
