@@ -34,6 +34,6 @@ def test_the_wider_head_comes_first_also_where_a_neighbour_covers_half_of_it(cov
     graph = (graph + graph.T).tocsr()
     distance = sparse.csgraph.dijkstra(graph, indices=0)
     assert np.isfinite(distance).all()
-    (spine,) = lobes_of(graph, np.arange(len(xyz)), distance, xyz, 300.0, 150.0)
+    (spine,) = lobes_of(graph, np.arange(len(xyz)), distance, xyz, np.ones(len(xyz)), 300.0, 150.0)
     assert len(spine.heads) == 2
     assert xyz[spine.heads[0], 0].mean() < 0 < xyz[spine.heads[1], 0].mean()

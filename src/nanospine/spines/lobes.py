@@ -35,7 +35,9 @@ def resolved(
     """
     inner = graph[vertices][:, vertices]
     result: list[Protrusion] = []
-    for lobe in lobes_of(inner, vertices, distance, xyz[vertices], min_length_nm, join_nm):
+    for lobe in lobes_of(
+        inner, vertices, distance, xyz[vertices], area[vertices], min_length_nm, join_nm
+    ):
         cut = 0.0 if trimmed and len(lobe.heads) < 2 else _foot_nm(lobe, area)
         if cut == 0.0:
             result.append(lobe)
@@ -80,6 +82,7 @@ def lobes_of(
     vertices: IntArray,
     distance: FloatArray,
     xyz: FloatArray,
+    area: FloatArray,
     min_length_nm: float,
     join_nm: float,
 ) -> list[Protrusion]:
@@ -93,8 +96,13 @@ def lobes_of(
             continue
         heads = [np.flatnonzero(head_of[mine] == head) for head in np.unique(head_of[mine])]
         heads = [head for head in heads if len(head) and head_of[mine[head[0]]] >= 0]
-        # The wider head is the one that is described, not that on the longer branch.
-        heads.sort(key=lambda head: -_ball_nm(xyz[mine[head]], distance[mine[head]]))
+        # The larger and wider head is the one that is described: part of it may be a neighbour's.
+        heads.sort(
+            key=lambda head: (
+                -float(area[mine[head]].sum())
+                * _ball_nm(xyz[mine[head]], distance[mine[head]]) ** 2
+            )
+        )
         result.append(Protrusion(vertices[mine], distance[mine], tuple(heads)))
     return result
 

@@ -112,6 +112,7 @@ def relabelled(
         protrusion = _protrusion(
             graph,
             np.asarray(mesh.vertices),
+            area,
             vertex_spine,
             label,
             float(asked["min_length_nm"]),
@@ -145,6 +146,7 @@ def _bridged(edges: sparse.csr_matrix, gaps: tuple[Gap, ...]) -> sparse.csr_matr
 def _protrusion(
     graph: sparse.csr_matrix,
     xyz: FloatArray,
+    area: FloatArray,
     vertex_spine: IntArray,
     label: int,
     min_length_nm: float,
@@ -175,7 +177,9 @@ def _protrusion(
     if len(rim) == 0:
         rim = np.array([0])
     distance = _from(inner, rim, ahead[rim])
-    lobes = lobes_of(inner.tocsr(), vertices, distance, xyz[vertices], min_length_nm, 0.0)
+    lobes = lobes_of(
+        inner.tocsr(), vertices, distance, xyz[vertices], area[vertices], min_length_nm, 0.0
+    )
     # In pieces that do not touch: the person says that they are one spine all the same
     main = (np.arange(len(vertices)),)
     one = lobes[0] if len(lobes) == 1 else Protrusion(vertices, distance, main)

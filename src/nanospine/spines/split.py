@@ -28,6 +28,8 @@ _STRAIGHT_ON = 0.7
 _CAP_NM = 250.0
 # Parts with less surface are scraps: the smallest stubby spines have twice as much.
 _LEAST_NM2 = 1.2e5
+# Where this many parts hang together, spines cover so much of the shaft that it seems thicker.
+_CROWD = 8
 
 
 def edge_graph(mesh: trimesh.Trimesh) -> sparse.csr_matrix:
@@ -110,12 +112,12 @@ def split_protrusions(
             mesh, patches, axes, membrane, graph, ways, area,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
-    # What has walls of its own is no roughness: its length counts from the shaft, not from the rim.
-    walled_nm = max(min_length_nm - base_nm, 0.5 * min_length_nm)
+    # In a crowd the model of the shaft stands too high: a length counts from below the rim there.
+    crowded_nm = max(min_length_nm - base_nm, 0.5 * min_length_nm)
     found: list[Protrusion] = []
     continued = 0
-    for vertices, has_walls in patches:
-        least_nm = walled_nm if has_walls else min_length_nm
+    for vertices, crowded in patches:
+        least_nm = crowded_nm if crowded else min_length_nm
         distance = _distance_from_rim(graph, vertices, height, base_nm)
         if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < least_nm:
             continue
@@ -169,7 +171,7 @@ def _walled(
 ) -> tuple[list[tuple[IntArray, bool]], sparse.csr_matrix, sparse.csr_matrix]:
     """Part patches along the membranes inside them, and close the holes that this leaves.
 
-    With each patch is said whether it has walls.
+    With each part is said whether it stands in a crowd.
     """
     xyz = np.asarray(mesh.vertices)
     parts: list[tuple[IntArray, bool]] = []
@@ -187,7 +189,7 @@ def _walled(
         rim = patch[np.unique(beside.row[(other >= 0) & (other != label[beside.row])])]
         numbers = np.unique(label)
         for part in numbers:
-            parts.append((patch[label == part], len(numbers) > 1))
+            parts.append((patch[label == part], len(numbers) >= _CROWD))
             edge = rim[number[rim] == part]
             if len(edge) > 1:
                 caps.append(edge[cKDTree(xyz[edge]).query_pairs(_CAP_NM, output_type="ndarray")])
