@@ -18,7 +18,7 @@ def _fork(radii_nm: tuple[float, float], covered: tuple[float, float]) -> np.nda
     for side, radius, share in zip((-1.0, 1.0), radii_nm, covered, strict=True):
         arm = np.linspace(0, 1, 30)[:, None] * np.array([side * 450.0, 0.0, 450.0]) + stem[-1]
         outward = np.array([side, 0.0, 1.0]) / np.sqrt(2)
-        ball = generator.normal(size=(2500, 3))
+        ball = generator.normal(size=(round(0.05 * radius**2), 3))
         ball /= np.linalg.norm(ball, axis=1, keepdims=True)
         ball = ball[ball[:, 1] < 2 * share - 1]
         parts += [arm, arm[-1] + radius * (outward + ball)]
@@ -34,6 +34,7 @@ def test_the_wider_head_comes_first_also_where_a_neighbour_covers_half_of_it(cov
     graph = (graph + graph.T).tocsr()
     distance = sparse.csgraph.dijkstra(graph, indices=0)
     assert np.isfinite(distance).all()
-    (spine,) = lobes_of(graph, np.arange(len(xyz)), distance, xyz, np.ones(len(xyz)), 300.0, 150.0)
+    area = np.full(len(xyz), 4 * np.pi / 0.05)  # the same for each point
+    (spine,) = lobes_of(graph, np.arange(len(xyz)), distance, xyz, area, 300.0, 150.0)
     assert len(spine.heads) == 2
     assert xyz[spine.heads[0], 0].mean() < 0 < xyz[spine.heads[1], 0].mean()
