@@ -9,8 +9,9 @@ within 150 nm of it; one to one. Those that the person was not sure of count nei
 as false. With `--localized` the dendrite is first sampled to localizations and wrapped again.
 
 `spinetool`: FOLDER holds `<name>.npz` with vertices_um, faces and spine_index (-1 = not marked).
-IoU of the vertices of spines: of each marked spine with the found one that covers it best, and of
-all marked with all found spines that touch a marked one (others may be spines nobody marked).
+IoU of the vertices of spines: of each marked spine with the found one that covers it best; of all
+marked with all found (plain); with those found that touch a marked one (others may be spines nobody
+marked); and with those found that are mostly marked, as a person would accept them.
 """
 
 from __future__ import annotations
@@ -85,9 +86,12 @@ def iou(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
 
 
 def spinetool(folder: Path, only: list[str]) -> None:
-    print("| dendrite | marked | given | IoU of each marked | IoU of all | CPU s |")
-    print("|---|---|---|---|---|---|")
-    each, both, either = [], 0, 0
+    print(
+        "| dendrite | marked | given | IoU of each marked | plain | touching | accepted | CPU s |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    each: list[float] = []
+    shared, whole = np.zeros(3), np.zeros(3)
     for path in sorted(folder.glob("*.npz")):
         if only and path.stem not in only:
             continue
@@ -107,16 +111,28 @@ def spinetool(folder: Path, only: list[str]) -> None:
             for other in np.unique(given[marked & (given >= 0)]):
                 best = max(best, iou(marked, given == other))
             here.append(best)
-        touching = np.isin(given, np.unique(given[(true >= 0) & (given >= 0)])) & (given >= 0)
-        both += (touching & (true >= 0)).sum()
-        either += (touching | (true >= 0)).sum()
+        marked = true >= 0
+        kinds = (
+            given >= 0,
+            np.isin(given, np.unique(given[marked & (given >= 0)])) & (given >= 0),
+            np.isin(
+                given, [n for n in np.unique(given[given >= 0]) if marked[given == n].mean() > 0.5]
+            ),
+        )
+        shared += [(kind & marked).sum() for kind in kinds]
+        whole += [(kind | marked).sum() for kind in kinds]
         each += here
         print(
             f"| {path.stem} | {len(here)} | {len(spines.spines)} | {np.mean(here):.2f} | "
-            f"{iou(touching, true >= 0):.2f} | {seconds:.0f} |",
+            + " | ".join(f"{iou(kind, marked):.2f}" for kind in kinds)
+            + f" | {seconds:.0f} |",
             flush=True,
         )
-    print(f"all: each {np.mean(each):.3f} (median {np.median(each):.3f}), all {both / either:.3f}")
+    plain, touching, accepted = shared / whole
+    print(
+        f"all: each {np.mean(each):.3f} (median {np.median(each):.3f}), plain {plain:.3f}, "
+        f"touching {touching:.3f}, accepted {accepted:.3f}"
+    )
 
 
 def main() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import trimesh
-from scipy.sparse import csgraph
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.history import entry
@@ -22,26 +21,16 @@ from nanospine.spines.detached import (
     heads_apart,
     reattached,
 )
+from nanospine.spines.dissect import MIN_SHAFT_NM, MIN_SHAFT_WIDTHS, Dissection, dissect
 from nanospine.spines.levels import part_of, vertex_areas_nm2
 from nanospine.spines.measure import MeasureOptions, SpinePoints, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spines
-from nanospine.spines.protrusion import Protrusion
-from nanospine.spines.shaft import ShaftAxis, find_axes
-from nanospine.spines.solid import make_solid
-from nanospine.spines.split import edge_graph, split_protrusions
-from nanospine.spines.walls import Membrane, membrane_of
+from nanospine.spines.walls import membrane_of
 from nanospine.surface.enveloped import Envelope
 
 __all__ = ["find_spines"]
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-# A body shorter than this, or than this many of its own widths, is no stretch of dendrite.
-_MIN_SHAFT_NM = 1000.0
-_MIN_SHAFT_WIDTHS = 1.6
-# Thinner ones are axons, or bundles of filaments.
-_SHAFT_DIAMETER_NM = (230.0, 4000.0)
 
 
 def find_spines(
@@ -122,7 +111,7 @@ def find_spines(
     membrane = None
     if locs is not None and used_label == "membrane":
         membrane = membrane_of(mesh, locs.xyz_nm, precision)
-    found = _dissect(
+    found = dissect(
         mesh, membrane, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm,
         progress=progress,
     )  # fmt: skip
@@ -165,81 +154,14 @@ def find_spines(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Dissection:
-    """Axes, protrusions and the label of every vertex of the mesh.
-
-    `loose` are the vertices of bodies without a shaft, `rejected` says what each of them or of
-    their stretches is; `continued` processes go on where a shaft ends.
-    """
-
-    axes: tuple[ShaftAxis, ...]
-    protrusions: tuple[Protrusion, ...]
-    vertex_spine: IntArray
-    loose: tuple[IntArray, ...]
-    rejected: tuple[str, ...]
-    continued: int
-
-
-def _dissect(
-    mesh: trimesh.Trimesh,
-    membrane: Membrane | None,
-    *,
-    min_length_nm: float,
-    base_nm: float,
-    join_nm: float,
-    progress: Progress | None,
-) -> _Dissection:
-    """Find axes and protrusions in every body of the mesh."""
-    n = len(mesh.vertices)
-    graph = edge_graph(mesh)
-    count, body = csgraph.connected_components(graph, directed=False)
-    vertex_spine = np.full(n, BACKGROUND, dtype=np.int64)
-    all_axes: list[ShaftAxis] = []
-    protrusions: list[Protrusion] = []
-    rejected: list[str] = []
-    loose: list[IntArray] = []
-    continued = 0
-    sizes = np.bincount(body, minlength=count)
-    for done, number in enumerate(np.argsort(-sizes)):
-        report(progress, "finding the shaft", done / count)
-        vertices = np.flatnonzero(body == number)
-        extent = np.ptp(np.asarray(mesh.vertices)[vertices], axis=0)
-        if np.linalg.norm(extent) < _MIN_SHAFT_NM or len(vertices) < 20:
-            rejected.append(f"{np.linalg.norm(extent):.0f} nm long")
-            loose.append(vertices)
-            continue
-        part, vertices = part_of(mesh, body[mesh.faces[:, 0]] == number)
-        axes, reasons = _accepted(find_axes(make_solid(part)))
-        rejected += reasons
-        if not axes:
-            loose.append(vertices)
-            continue
-        vertex_spine[vertices] = SHAFT
-        cut, ends = split_protrusions(
-            part, axes, min_length_nm=min_length_nm, base_nm=base_nm, join_nm=join_nm,
-            membrane=membrane,
-        )  # fmt: skip
-        continued += ends
-        for found in cut:
-            whole = Protrusion(vertices[found.vertices], found.distance_nm, found.heads)
-            vertex_spine[whole.vertices] = len(protrusions)
-            protrusions.append(whole)
-        all_axes += axes
-    report(progress, "finding the shaft", 1.0)
-    return _Dissection(
-        tuple(all_axes), tuple(protrusions), vertex_spine, tuple(loose), tuple(rejected), continued
-    )
-
-
 def _with_heads_apart(
-    found: _Dissection,
+    found: Dissection,
     mesh: trimesh.Trimesh,
     locs: Localizations | None,
     precision: FloatArray | None,
     alpha_nm: float,
     min_length_nm: float,
-) -> _Dissection:
+) -> Dissection:
     """Join bodies that are heads without a visible neck."""
     bodies = heads_apart(mesh, found.loose) if found.axes else []
     if not bodies:
@@ -264,28 +186,14 @@ def _with_heads_apart(
     return replace(found, protrusions=protrusions, vertex_spine=vertex_spine)
 
 
-def _accepted(axes: tuple[ShaftAxis, ...]) -> tuple[tuple[ShaftAxis, ...], list[str]]:
-    """Keep the stretches that are long and thick enough to be dendrite; say why not the others."""
-    kept, reasons = [], []
-    for axis in axes:
-        width = 2 * float(np.median(axis.mean_radius_nm))
-        text = f"{axis.length_nm:.0f} nm long and {width:.0f} nm wide"
-        low, high = _SHAFT_DIAMETER_NM
-        if axis.length_nm < max(_MIN_SHAFT_NM, _MIN_SHAFT_WIDTHS * width) or not low < width < high:
-            reasons.append(text)
-        else:
-            kept.append(axis)
-    return tuple(kept), reasons
-
-
-def _notes(found: _Dissection) -> tuple[str, ...]:
+def _notes(found: Dissection) -> tuple[str, ...]:
     """What a person should know of the whole: no shaft, no spines, what was left out."""
     notes = []
     if not found.axes:
         largest = f"; the largest body is {found.rejected[0]}" if found.rejected else ""
         notes.append(
             "No shaft with spines was found: no body of the envelope is long and even enough to "
-            f"be a dendrite (at least {_MIN_SHAFT_NM:.0f} nm and {_MIN_SHAFT_WIDTHS:g} times its "
+            f"be a dendrite (at least {MIN_SHAFT_NM:.0f} nm and {MIN_SHAFT_WIDTHS:g} times its "
             f"width){largest}."
         )
     elif not found.protrusions:
@@ -295,6 +203,12 @@ def _notes(found: _Dissection) -> tuple[str, ...]:
         notes.append(
             f"{found.continued} {'process continues' if one else 'processes continue'} the "
             "shaft beyond its end: not counted as spines."
+        )
+    if found.squeezed > 1:
+        notes.append(
+            f"The envelope is drawn out {found.squeezed:.1f} times along one direction, as by the "
+            "blur of a microscope in depth: spines were told from the shaft on the shape without "
+            "that, and are measured as they are."
         )
     joined = sum(len(protrusion.gaps) for protrusion in found.protrusions)
     if joined:
@@ -342,7 +256,7 @@ def _points_of(
     return SpinePoints(locs.xyz_nm[mine], None if precision is None else precision[mine], molecule)
 
 
-def _shaft(mesh: trimesh.Trimesh, found: _Dissection) -> Shaft | None:
+def _shaft(mesh: trimesh.Trimesh, found: Dissection) -> Shaft | None:
     if not found.axes:
         return None
     part, _ = part_of(mesh, (found.vertex_spine[mesh.faces] == SHAFT).any(axis=1))

@@ -17,10 +17,11 @@ from nanospine.spines.assign import assign_localizations
 from nanospine.spines.detached import beside_gaps
 from nanospine.spines.find import _points_of, _precision, _table
 from nanospine.spines.levels import vertex_areas_nm2
+from nanospine.spines.lobes import lobes_of
 from nanospine.spines.measure import MeasureOptions, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, SHAFT, Spine, Spines
 from nanospine.spines.protrusion import Gap, Protrusion
-from nanospine.spines.split import _lobes, edge_graph
+from nanospine.spines.split import edge_graph
 
 __all__ = ["relabelled"]
 
@@ -108,7 +109,15 @@ def relabelled(
         if label in kept and label not in changed:
             result.append(_renumbered(kept[label], number))
             continue
-        protrusion = _protrusion(graph, vertex_spine, label, float(asked["min_length_nm"]), gaps)
+        protrusion = _protrusion(
+            graph,
+            np.asarray(mesh.vertices),
+            area,
+            vertex_spine,
+            label,
+            float(asked["min_length_nm"]),
+            gaps,
+        )
         points = None
         if locs is not None and localization_spine is not None:
             points = _points_of(locs, precision, localization_spine == number)
@@ -136,6 +145,8 @@ def _bridged(edges: sparse.csr_matrix, gaps: tuple[Gap, ...]) -> sparse.csr_matr
 
 def _protrusion(
     graph: sparse.csr_matrix,
+    xyz: FloatArray,
+    area: FloatArray,
     vertex_spine: IntArray,
     label: int,
     min_length_nm: float,
@@ -166,7 +177,9 @@ def _protrusion(
     if len(rim) == 0:
         rim = np.array([0])
     distance = _from(inner, rim, ahead[rim])
-    lobes = _lobes(inner.tocsr(), vertices, distance, min_length_nm, 0.0)
+    lobes = lobes_of(
+        inner.tocsr(), vertices, distance, xyz[vertices], area[vertices], min_length_nm, 0.0
+    )
     # In pieces that do not touch: the person says that they are one spine all the same
     main = (np.arange(len(vertices)),)
     one = lobes[0] if len(lobes) == 1 else Protrusion(vertices, distance, main)

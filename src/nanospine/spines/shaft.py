@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,10 @@ from scipy.spatial import cKDTree
 from nanospine.spines.grid_graph import grid_graph
 from nanospine.spines.solid import Solid
 
-__all__ = ["ShaftAxis", "find_axes"]
+__all__ = [
+    "ShaftAxis", "find_axes", "frames", "longest_path", "ray_directions", "ray_lengths",
+    "smooth_path",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,6 +27,11 @@ _ANGLES = 36
 # A branch of the thick core must be this long before it is a branch and not a bulge.
 _MIN_BRANCH_NM = 1200.0
 _MOST_BRANCHES = 40
+# Below this length beyond the shaft's surface it must have no neck either: nowhere in its first
+# half be thinner than this share of the shaft that it stands on.
+_SURE_BRANCH_NM, _NECKLESS = 3000.0, 0.8
+# Another thick part of a body, behind something thin, is a dendrite of its own from this length.
+_MIN_APART_NM = 3000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +65,27 @@ class ShaftAxis:
         """Radius of the circle with the area of the cross-section, shape (k,)."""
         return np.asarray(np.sqrt((self.radius_nm**2).mean(axis=1)))
 
+    def mapped(self, linear: FloatArray) -> ShaftAxis:
+        """Give the axis after a linear map of space, its radius measured in the new planes."""
+        points = self.points_nm @ linear.T
+        step = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        arc = np.concatenate([[0.0], np.cumsum(step)])
+        even = np.linspace(0.0, arc[-1], max(round(float(arc[-1]) / _STEP_NM) + 1, 2))
+        row = np.interp(even, arc, np.arange(len(arc)))
+        points = smooth_path(points, _STEP_NM, 0.0)
+        tangent, normal, binormal = frames(points)
+        toward = ray_directions(normal, binormal) @ np.linalg.inv(linear).T
+        near = np.rint(row).astype(np.int64)
+        x, y = (np.einsum("kai,ki->ka", toward, f[near]) for f in (self.normal, self.binormal))
+        turn = np.arctan2(y, x) / (2 * np.pi) * _ANGLES % _ANGLES
+        radius = self._radius_at(np.broadcast_to(row[:, None], turn.shape), turn)
+        return ShaftAxis(points, tangent, normal, binormal, radius / np.hypot(x, y))
+
+    def _radius_at(self, row: FloatArray, turn: FloatArray) -> FloatArray:
+        """Linear between samples of the axis and of the angle."""
+        around = np.pad(self.radius_nm, ((0, 0), (0, 1)), mode="wrap")
+        return np.asarray(ndimage.map_coordinates(around, [row, turn], order=1, mode="nearest"))
+
     def locate(self, xyz_nm: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Give distance to the axis, shaft radius in that direction, and overhang past the ends.
 
@@ -77,16 +107,8 @@ class ShaftAxis:
             np.einsum("ij,ij->i", across, self.normal[nearest]),
         )
         turn = angle / (2 * np.pi) * _ANGLES
-        # Linear between samples of the axis and of the angle
-        row = np.clip(nearest + along / _STEP_NM, 0, last)
-        radius = ndimage.map_coordinates(
-            np.pad(self.radius_nm, ((0, 0), (0, 1)), mode="wrap"),
-            [row, turn % _ANGLES],
-            order=1,
-            mode="nearest",
-        )
-        distance = np.linalg.norm(across, axis=1)
-        return distance, np.asarray(radius), overhang
+        radius = self._radius_at(np.clip(nearest + along / _STEP_NM, 0, last), turn % _ANGLES)
+        return np.linalg.norm(across, axis=1), radius, overhang
 
 
 def find_axes(solid: Solid) -> tuple[ShaftAxis, ...]:
@@ -97,9 +119,10 @@ def find_axes(solid: Solid) -> tuple[ShaftAxis, ...]:
     for falling thresholds t the largest extent L(t) of a connected part deeper than t is taken,
     and t with the greatest L(t) * t names the part that is the shaft. The axis is the path
     through that part between its far ends that keeps to the deep; further far ends give
-    branches. The axis is smoothed, and the shaft's surface is measured on rays from it; the
-    radius is a low running quantile over neighbouring rays, which spines, that cover less than
-    half of the surface, do not move.
+    branches; a short one with a neck is a spine with a large head. Other parts as thick, 3 um long
+    and joined by something thin only, are dendrites that touch. The axis is smoothed, and the
+    shaft's surface is measured on rays from it; the radius is a low running quantile over
+    neighbouring rays, which spines, that cover less than half of the surface, do not move.
 
     Returns
     -------
@@ -107,10 +130,11 @@ def find_axes(solid: Solid) -> tuple[ShaftAxis, ...]:
         Empty when nothing in the body is long and thick enough to be called a shaft.
     """
     depth = solid.grid.data
-    core = _thick_core(depth, solid.voxel_nm)
-    if core is None:
-        return ()
-    paths = _core_paths(core, depth, solid)
+    paths = [
+        path
+        for core in _thick_cores(depth, solid.voxel_nm)
+        for path in _core_paths(core, depth, solid)
+    ]
     axes = []
     for path in paths:
         axis = _measured_axis(path, solid)
@@ -119,11 +143,13 @@ def find_axes(solid: Solid) -> tuple[ShaftAxis, ...]:
     return tuple(axes)
 
 
-def _thick_core(depth: npt.NDArray[np.float32], voxel_nm: float) -> npt.NDArray[np.bool_] | None:
-    """Give the voxels of the part that maximises extent x threshold, grown to 0.55 of it."""
+def _thick_cores(
+    depth: npt.NDArray[np.float32], voxel_nm: float
+) -> Iterator[npt.NDArray[np.bool_]]:
+    """Give the part that maximises extent x threshold, grown to 0.55 of it; then others as long."""
     deepest = float(depth.max())
     if deepest < voxel_nm:
-        return None
+        return
     best, best_seed, best_t = 0.0, None, 0.0
     for t in np.linspace(0.95, 0.15, 17) * deepest:
         labels, count = ndimage.label(depth > t, structure=np.ones((3, 3, 3)))
@@ -142,13 +168,32 @@ def _thick_core(depth: npt.NDArray[np.float32], voxel_nm: float) -> npt.NDArray[
                 best, best_t = extent * t, t
                 best_seed = tuple(voxels[0] + [s.start for s in box])
     if best_seed is None:
-        return None
+        return
     labels, _ = ndimage.label(depth > 0.55 * best_t, structure=np.ones((3, 3, 3)))
-    return np.asarray(labels == labels[best_seed])
+    first = int(labels[best_seed])
+    yield labels == first
+    for i, box in enumerate(ndimage.find_objects(labels), start=1):
+        spans = [s.stop - s.start for s in box]
+        if i != first and np.linalg.norm(spans) * voxel_nm >= _MIN_APART_NM:
+            yield labels == i
+
+
+def longest_path(solid: Solid) -> tuple[FloatArray, float] | None:
+    """Give the longest thick path through a body, smooth, at even steps, and its median depth."""
+    depth = solid.grid.data
+    core = next(_thick_cores(depth, solid.voxel_nm), None)
+    paths = [] if core is None else _core_paths(core, depth, solid, most_branches=0)
+    if not paths:
+        return None
+    typical = float(np.median(solid.depth_at_nm(paths[0])))
+    return _smoothed(paths[0], typical), typical
 
 
 def _core_paths(
-    core: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], solid: Solid
+    core: npt.NDArray[np.bool_],
+    depth: npt.NDArray[np.float32],
+    solid: Solid,
+    most_branches: int = _MOST_BRANCHES,
 ) -> list[FloatArray]:
     """Give paths (x, y, z in nm) through the core: the longest one, then its branches."""
     voxels = np.argwhere(core)
@@ -163,7 +208,7 @@ def _core_paths(
     chain = _trace(before, end)
     paths = [chain]
     on_axis = list(chain)
-    for _ in range(_MOST_BRANCHES):
+    for _ in range(most_branches):
         away, _, _ = csgraph.dijkstra(
             plain, directed=False, indices=on_axis, min_only=True, return_predecessors=True
         )
@@ -174,9 +219,20 @@ def _core_paths(
             weighted, directed=False, indices=on_axis, min_only=True, return_predecessors=True
         )
         chain = _trace(before, tip)
-        paths.append(chain)
         on_axis += chain
+        if _is_branch(depth[tuple(voxels[chain].T)], float(away[tip])):
+            paths.append(chain)
     return [solid.grid.to_xyz_nm(voxels[chain]) for chain in paths]
+
+
+def _is_branch(depth_nm: npt.NDArray[np.float32], length_nm: float) -> bool:
+    """Tell a branch from a spine with a large head, by the depth along the way to its tip."""
+    start = float(depth_nm[0])
+    if length_nm - start >= _SURE_BRANCH_NM:
+        return True
+    way = np.linspace(0.0, length_nm, len(depth_nm))
+    beyond = (way > start) & (way < (start + length_nm) / 2)
+    return bool(depth_nm[beyond].min(initial=start) >= _NECKLESS * start)
 
 
 def _farthest(graph: sparse.csr_matrix, source: int) -> tuple[int, float]:
@@ -232,10 +288,7 @@ def frames(points_nm: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _measured_axis(path_nm: FloatArray, solid: Solid) -> ShaftAxis | None:
     """Smooth and centre the axis, extend it to the ends of the body, measure the radius."""
     typical = float(np.median(solid.depth_at_nm(path_nm)))
-    # Trimmed before it is smoothed, which would carry the way into the corner far inward.
-    points = _trimmed(smooth_path(path_nm, _STEP_NM, 0.0), 1.5 * typical)
-    points = smooth_path(points, _STEP_NM, max(250.0, typical))
-    points = _centred(points, solid, typical)
+    points = _centred(_smoothed(path_nm, typical), solid, typical)
     # Centred up to one radius from the ends only: a cross-section that leaves through the end is
     # short on one side, and moving away from that would tilt it further.
     points = _centred(_extended(points, solid, typical, typical), solid, typical)
@@ -243,8 +296,14 @@ def _measured_axis(path_nm: FloatArray, solid: Solid) -> ShaftAxis | None:
         return None
     points = _extended(points, solid, typical)
     tangent, normal, binormal = frames(points)
-    radius = _shaft_radius(_ray_lengths(points, normal, binormal, solid, typical))
+    radius = _shaft_radius(ray_lengths(points, normal, binormal, solid, 5 * typical))
     return ShaftAxis(points, tangent, normal, binormal, radius)
+
+
+def _smoothed(path_nm: FloatArray, typical: float) -> FloatArray:
+    # Trimmed before it is smoothed, which would carry the way into the corner far inward.
+    points = _trimmed(smooth_path(path_nm, _STEP_NM, 0.0), 1.5 * typical)
+    return smooth_path(points, _STEP_NM, max(250.0, typical))
 
 
 def _centred(points: FloatArray, solid: Solid, typical: float) -> FloatArray:
@@ -253,7 +312,7 @@ def _centred(points: FloatArray, solid: Solid, typical: float) -> FloatArray:
         if len(points) < 4:
             break
         _, normal, binormal = frames(points)
-        radius = _shaft_radius(_ray_lengths(points, normal, binormal, solid, typical))
+        radius = _shaft_radius(ray_lengths(points, normal, binormal, solid, 5 * typical))
         points = smooth_path(
             points + _centre_shift(radius, normal, binormal), _STEP_NM, max(250.0, typical)
         )
@@ -282,17 +341,22 @@ def _extended(
     return np.concatenate([ends[0][::-1], points, ends[1]])
 
 
-def _ray_lengths(
-    points: FloatArray, normal: FloatArray, binormal: FloatArray, solid: Solid, typical: float
-) -> FloatArray:
-    """Distance from the axis to the first exit from the body on each ray, shape (k, angles)."""
+def ray_directions(normal: FloatArray, binormal: FloatArray) -> FloatArray:
+    """Unit vectors at even angles in each plane of a path, shape (k, angles, 3)."""
     angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
-    direction = (
+    return np.asarray(
         np.cos(angle)[None, :, None] * normal[:, None]
         + np.sin(angle)[None, :, None] * binormal[:, None]
     )
+
+
+def ray_lengths(
+    points: FloatArray, normal: FloatArray, binormal: FloatArray, solid: Solid, reach_nm: float
+) -> FloatArray:
+    """Distance from the axis to the first exit from the body on each ray, shape (k, angles)."""
+    direction = ray_directions(normal, binormal)
     step = solid.voxel_nm / 2
-    reach = np.arange(0.0, 5 * typical + 4 * step, step)
+    reach = np.arange(0.0, reach_nm + 4 * step, step)
     exits = np.full(direction.shape[:2], reach[-1])
     open_ray = np.ones(exits.shape, dtype=bool)
     previous = solid.depth_at_nm(points)[:, None].repeat(_ANGLES, axis=1)

@@ -43,13 +43,14 @@ class Solid:
         )
 
 
-def make_solid(mesh: trimesh.Trimesh) -> Solid:
-    """Fill a closed body with voxels of 40 to 80 nm, as fine as its bounding box allows.
+def make_solid(mesh: trimesh.Trimesh, least_voxel_nm: float = _FINEST_NM) -> Solid:
+    """Fill a closed body with voxels of 40 (or more) to 80 nm, as fine as its bounding box allows.
 
     Cavities are filled: a hole inside a dendrite is an organelle or a gap of the labelling.
     """
-    extent = np.asarray(mesh.extents, dtype=np.float64)
-    voxel_nm = float(np.clip((np.prod(extent) / _MOST_VOXELS) ** (1 / 3), _FINEST_NM, _COARSEST_NM))
+    voxel_nm = float(
+        np.clip((np.prod(mesh.extents) / _MOST_VOXELS) ** (1 / 3), least_voxel_nm, _COARSEST_NM)
+    )
     mask = mesh_to_mask(mesh, voxel_nm)
     inside = ndimage.binary_fill_holes(mask.data)
     depth = ndimage.distance_transform_edt(inside).astype(np.float32)

@@ -10,6 +10,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from nanospine.spines.levels import vertex_areas_nm2
+from nanospine.spines.lobes import resolved
 from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.stems import part_by_stems, slow_in_clefts
@@ -25,8 +26,10 @@ BoolArray = npt.NDArray[np.bool_]
 _STRAIGHT_ON = 0.7
 # Vertices of the rim of a cut as near as this are neighbours across it.
 _CAP_NM = 250.0
-# Levels of 40 nm in which the foot of a spine is looked for.
-_LONGEST_FOOT = 15
+# Parts with less surface are scraps: the smallest stubby spines have twice as much.
+_LEAST_NM2 = 1.2e5
+# Where this many parts hang together, spines cover so much of the shaft that it seems thicker.
+_CROWD = 8
 
 
 def edge_graph(mesh: trimesh.Trimesh) -> sparse.csr_matrix:
@@ -100,30 +103,33 @@ def split_protrusions(
     graph = (graph + graph.T).tocsr()
     ways = slow_in_clefts(graph, mesh, area)
     patches = [
-        patch
+        (patch, False)
         for patch in _pieces(graph, np.flatnonzero(above))
         if height[patch].max(initial=0.0) >= 0.5 * min_length_nm and len(patch) >= 6
     ]
     if membrane is not None:
         patches, graph, ways = _walled(
-            mesh, patches, axes, membrane, graph, ways,
+            mesh, patches, axes, membrane, graph, ways, area,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
+    # In a crowd the model of the shaft stands too high: a length counts from below the rim there.
+    crowded_nm = max(min_length_nm - base_nm, 0.5 * min_length_nm)
     found: list[Protrusion] = []
     continued = 0
-    for vertices in patches:
+    for vertices, crowded in patches:
+        least_nm = crowded_nm if crowded else min_length_nm
         distance = _distance_from_rim(graph, vertices, height, base_nm)
-        if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < min_length_nm:
+        if not np.isfinite(distance).any() or distance[np.isfinite(distance)].max() < least_nm:
             continue
         parts = part_by_stems(
             ways[vertices][:, vertices], xyz[vertices], area[vertices], distance,
-            min_length_nm=min_length_nm, join_nm=join_nm,
+            min_length_nm=least_nm, join_nm=join_nm,
         )  # fmt: skip
         lobes = [
             lobe
             for part in parts
-            for lobe in _resolved(
-                graph, vertices[part], distance[part], area, min_length_nm, join_nm
+            for lobe in resolved(
+                graph, vertices[part], distance[part], xyz, area, least_nm, join_nm
             )
         ]
         for lobe in lobes:
@@ -131,37 +137,59 @@ def split_protrusions(
                 continued += 1
             elif not _is_bump(lobe, height, area, past_end):
                 found.append(lobe)
-    return found, continued
+    return _without_scraps(found, graph, area), continued
+
+
+def _without_scraps(
+    found: list[Protrusion], graph: sparse.csr_matrix, area: FloatArray
+) -> list[Protrusion]:
+    """Leave out strips between neighbours, that a border cut off from one of them."""
+    number = np.full(graph.shape[0], -1, dtype=np.int64)
+    for i, lobe in enumerate(found):
+        number[lobe.vertices] = i
+    kept = []
+    for i, lobe in enumerate(found):
+        beside = number[graph[lobe.vertices].indices]
+        lone = not ((beside >= 0) & (beside != i)).any()
+        if lone or area[lobe.vertices].sum() >= _LEAST_NM2:
+            kept.append(lobe)
+    return kept
 
 
 def _walled(
     mesh: trimesh.Trimesh,
-    patches: list[IntArray],
+    patches: list[tuple[IntArray, bool]],
     axes: tuple[ShaftAxis, ...],
     membrane: Membrane,
     graph: sparse.csr_matrix,
     ways: sparse.csr_matrix,
+    area: FloatArray,
     *,
     base_nm: float,
     min_length_nm: float,
     join_nm: float,
-) -> tuple[list[IntArray], sparse.csr_matrix, sparse.csr_matrix]:
-    """Part patches along the membranes inside them, and close the holes that this leaves."""
+) -> tuple[list[tuple[IntArray, bool]], sparse.csr_matrix, sparse.csr_matrix]:
+    """Part patches along the membranes inside them, and close the holes that this leaves.
+
+    With each part is said whether it stands in a crowd.
+    """
     xyz = np.asarray(mesh.vertices)
-    parts: list[IntArray] = []
+    parts: list[tuple[IntArray, bool]] = []
     caps = []
-    for patch in patches:
+    for patch, _ in patches:
         label = part_by_walls(
             mesh, patch, lambda xyz_nm: heights_nm(xyz_nm, axes), membrane,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
+        beside = graph[patch].tocoo()
+        label = _grounded(label, patch, beside, area[patch])
         number = np.full(len(xyz), -1, dtype=np.int64)
         number[patch] = label
-        beside = graph[patch].tocoo()
         other = number[beside.col]
         rim = patch[np.unique(beside.row[(other >= 0) & (other != label[beside.row])])]
-        for part in np.unique(label):
-            parts.append(patch[label == part])
+        numbers = np.unique(label)
+        for part in numbers:
+            parts.append((patch[label == part], len(numbers) >= _CROWD))
             edge = rim[number[rim] == part]
             if len(edge) > 1:
                 caps.append(edge[cKDTree(xyz[edge]).query_pairs(_CAP_NM, output_type="ndarray")])
@@ -176,6 +204,35 @@ def _walled(
     return parts, (graph + new).tocsr(), (ways + new).tocsr()
 
 
+def _grounded(
+    label: IntArray, patch: IntArray, beside: sparse.coo_matrix, area: FloatArray
+) -> IntArray:
+    """Join parts that are no spine to the neighbour that they share the longest border with.
+
+    `beside` holds the edges of the vertices of the patch. A part that meets nothing lower is a
+    head that a wall cuts from its own stem; one of less than 0.12 um2 is a scrap.
+    """
+    number = np.full(beside.shape[1], -1, dtype=np.int64)
+    number[patch] = label
+    own, other = label[beside.row], number[beside.col]
+    count = int(label.max()) + 1
+    border = sparse.coo_matrix(
+        (np.ones(int((other >= 0).sum())), (own[other >= 0], other[other >= 0])), (count, count)
+    ).toarray()
+    np.fill_diagonal(border, 0.0)
+    grounded = np.zeros(count, dtype=np.bool_)
+    grounded[own[other < 0]] = True
+    grounded &= np.bincount(label, weights=area, minlength=count) >= _LEAST_NM2
+    joins = np.arange(count)
+    for _ in range(count):
+        open_border = border * (~grounded[:, None] & grounded)
+        floating, target = np.unravel_index(int(open_border.argmax()), border.shape)
+        if open_border[floating, target] == 0:
+            break
+        joins[floating], grounded[floating] = joins[target], True
+    return np.asarray(joins[label])
+
+
 def _pieces(graph: sparse.csr_matrix, members: IntArray) -> list[IntArray]:
     """Vertices that hang together, among some."""
     count, piece = csgraph.connected_components(graph[members][:, members], directed=False)
@@ -188,62 +245,6 @@ def _at_end(axis: ShaftAxis, xyz: FloatArray) -> BoolArray:
     """Points within a third of a radius of the end of a stretch of shaft, or beyond it."""
     _, radius, overhang = axis.locate(xyz)
     return np.asarray(overhang > -radius / 3)
-
-
-def _resolved(
-    graph: sparse.csr_matrix,
-    vertices: IntArray,
-    distance: FloatArray,
-    area: FloatArray,
-    min_length_nm: float,
-    join_nm: float,
-    trimmed: bool = False,
-) -> list[Protrusion]:
-    """Separate the lobes of a patch; where a foot is trimmed, look again at what stands on it.
-
-    A neck that tapers always has a wider foot: what stands alone on a trimmed foot, and has one
-    head, is not trimmed again.
-    """
-    inner = graph[vertices][:, vertices]
-    result: list[Protrusion] = []
-    for lobe in _lobes(inner, vertices, distance, min_length_nm, join_nm, area):
-        cut = 0.0 if trimmed and len(lobe.heads) < 2 else _foot_nm(lobe, area)
-        if cut == 0.0:
-            result.append(lobe)
-            continue
-        keep = lobe.distance_nm >= cut
-        rest, above = lobe.vertices[keep], lobe.distance_nm[keep] - cut
-        count, part = csgraph.connected_components(graph[rest][:, rest], directed=False)
-        for i in range(count):
-            mine = part == i
-            # The length of a spine counts from the shaft, the foot included.
-            if above[mine].max() >= max(min_length_nm - cut, 0.5 * min_length_nm):
-                least = min(float(above[mine].max()), min_length_nm)
-                result += _resolved(
-                    graph, rest[mine], above[mine], area, least, join_nm, count == 1
-                )
-    return result
-
-
-def _foot_nm(lobe: Protrusion, area: FloatArray) -> float:
-    """How far the base of a spine must move up to where its foot has narrowed to the neck.
-
-    A swelling of the shaft under a spine is above the smooth shaft model too and would be taken
-    for the spine's foot. The girth (area per distance) is followed from the base: where it falls
-    within the first 40 % of the way (at most 600 nm) to less than half of what it is at the base,
-    the base moves up to the level at which two thirds of that fall are done.
-    """
-    step = 40.0
-    count = int(lobe.distance_nm.max() / step)
-    if count < 4:
-        return 0.0
-    index = np.minimum((lobe.distance_nm / step).astype(np.int64), count - 1)
-    girth = np.bincount(index, weights=area[lobe.vertices], minlength=count) / step
-    early = girth[: max(min(int(0.4 * count), _LONGEST_FOOT), 2)]
-    if early.min() >= 0.5 * girth[0]:
-        return 0.0
-    level = early.min() + (girth[0] - early.min()) / 3
-    return float(np.argmax(early <= level)) * step
 
 
 def _continues(lobe: Protrusion, xyz: FloatArray, axes: tuple[ShaftAxis, ...]) -> bool:
@@ -291,85 +292,3 @@ def _distance_from_rim(
     inner = graph[vertices][:, vertices]
     distance = csgraph.dijkstra(inner, directed=False, indices=rim, min_only=True)
     return np.asarray(distance)
-
-
-def _lobes(
-    graph: sparse.csr_matrix,
-    vertices: IntArray,
-    distance: FloatArray,
-    min_length_nm: float,
-    join_nm: float,
-    area: FloatArray | None = None,
-) -> list[Protrusion]:
-    """Follow distance from the tips downward and decide where lobes meet: spines or heads."""
-    persistence = max(0.5 * min_length_nm, 0.15 * float(distance.max()))
-    spine_of, head_of = _merge_tree(graph, distance, persistence, join_nm)
-    result = []
-    for spine in np.unique(spine_of):
-        mine = np.flatnonzero(spine_of == spine)
-        if distance[mine].max() < min_length_nm:
-            continue
-        heads = [np.flatnonzero(head_of[mine] == head) for head in np.unique(head_of[mine])]
-        heads = [head for head in heads if len(head) and head_of[mine[head[0]]] >= 0]
-        if area is None:
-            heads.sort(key=lambda head: -float(distance[mine[head]].max()))
-        else:  # the larger head is the one that is described
-            heads.sort(key=lambda head: -float(area[vertices[mine[head]]].sum()))
-        result.append(Protrusion(vertices[mine], distance[mine], tuple(heads)))
-    return result
-
-
-def _merge_tree(
-    graph: sparse.csr_matrix, distance: FloatArray, persistence_nm: float, join_nm: float
-) -> tuple[IntArray, IntArray]:
-    """Label vertices by spine and by head.
-
-    Vertices are taken from the farthest down. A vertex without labelled neighbours starts a
-    lobe. Where lobes meet, one that rises less than `persistence_nm` above the meeting point is
-    absorbed; others stay separate spines when they meet below `join_nm`, and become heads of
-    one spine (their vertices keep the head's label, lower vertices get none, -1) above it.
-    """
-    n = len(distance)
-    parent = np.arange(n)
-    lobe = np.full(n, -1, dtype=np.int64)  # index of the lobe's tip while one head rules
-    top = distance.copy()
-    heads_under: dict[int, list[int]] = {}
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
-
-    done = np.zeros(n, dtype=bool)
-    absorbed: dict[int, int] = {}
-    for i in map(int, np.argsort(-distance, kind="stable")):
-        near = {
-            root(int(j)) for j in graph.indices[graph.indptr[i] : graph.indptr[i + 1]] if done[j]
-        }
-        done[i] = True
-        if not near:
-            lobe[i] = i
-            heads_under[i] = [i]
-            continue
-        tips = sorted(near, key=lambda r: -top[r])
-        main = tips[0]
-        for other in tips[1:]:
-            rise = top[other] - distance[i]
-            if rise < persistence_nm:
-                for head in heads_under[other]:
-                    absorbed[head] = heads_under[main][0]
-            elif distance[i] < join_nm:
-                continue  # stays a tree of its own
-            else:
-                heads_under[main] += heads_under[other]
-            parent[other] = main
-        parent[i] = main
-        lobe[i] = heads_under[main][0] if len(heads_under[main]) == 1 else -1
-    spine_of = np.array([root(i) for i in range(n)], dtype=np.int64)
-    while True:  # bumps that were absorbed carry the label of what absorbed them
-        moved = np.array([absorbed.get(int(k), int(k)) for k in lobe], dtype=np.int64)
-        if (moved == lobe).all():
-            break
-        lobe = moved
-    return spine_of, lobe
