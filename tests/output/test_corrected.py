@@ -19,7 +19,7 @@ from nanospine.spines.relabel import relabelled
 @pytest.fixture(scope="module")
 def locs():
     shape = ns.simulate.dendrite(3500, ["mushroom", "thin", "stubby"], seed=3, voxel_nm=35)
-    return ns.simulate.localize(shape, density_per_um2=300, seed=2)
+    return ns.simulate.localize(shape, density_per_um2=400, seed=2)
 
 
 @pytest.fixture(scope="module")

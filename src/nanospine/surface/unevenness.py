@@ -32,7 +32,7 @@ _LEAST = 500
 # Of so many localizations this part may be scattered; else nothing is: the label is that sparse.
 _MOST = 0.5
 # Differences up to the first factor are chance, or the shape of the sample; beyond the second none.
-_CHANCE, _SURE = 1.25, 1.6
+_CHANCE, _SURE = 1.35, 1.75
 # Beyond these factors scale does not follow density.
 _FINEST_SCALE = 1.0 / 3.0
 _COARSEST_SCALE = {"membrane": 3.0, "filled": 1.0}
@@ -93,7 +93,7 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
 
     The spacing is the side of 27 cells over the root (square root of a membrane, cube root of a
     volume) of the number of occupied voxels in them, at the densest of the cells around.
-    Differences below a factor of 1.25 are taken for chance (1 is given), those above 1.6 are not,
+    Differences below a factor of 1.35 are taken for chance (1 is given), those above 1.75 are not,
     up to a factor of 3; filled, what is sparser than usual is left at 1, as it is hard to tell
     from background.
 
