@@ -25,9 +25,11 @@ _REACH_NM = 700.0
 _REPLICATES = 400
 # Molecules in the window of a position, below which the profile gives no number there.
 _LEAST_IN_WINDOW = 6
-# The neck is where the radius is below this many times the smallest: there it is fitted again,
-# with a stiffness of its own that the steep flanks of the head have no part in.
-_NECK_WIDENING = 1.15
+# The neck lies where the radius is below this many times the smallest: there it is fitted again.
+_NECK_WIDENING = 1.6
+_LARGEST_SLACK = 0.15
+# The ends of the stretch are sought this far beyond.
+_MARGIN_NM = 40.0
 _SOFT_NM = 12.0
 _NECK_SMOOTHING_NM = 30.0
 _SHORTEST_NECK_NM = 120.0
@@ -112,10 +114,11 @@ def measure_neck(
     blurred neck is larger than its diameter; here the error is part of the model, so the
     diameter has it taken out. Localizations of one molecule are averaged first.
 
-    Intervals come from a bootstrap over molecules, one Newton step from the fit, widened by what
-    stiff splines cannot follow. The constriction is the minimum of R between base and head,
-    fitted again on the neck alone; the amount by which a minimum of noisy values is too low is
-    estimated from the replicates and added back.
+    The constriction is the minimum of R between base and head. Which stretch is the neck between
+    its flares, and whether it is even, a cone, has a waist or is irregular, is weighed by the
+    likelihood of the molecules; diameter and interval are those of the minimum of each draw, so
+    that they hold what is not known of the shape. Off the neck, intervals come from a bootstrap
+    over molecules, one Newton step from the fit, widened by what stiff splines cannot follow.
 
     Parameters
     ----------
@@ -258,7 +261,7 @@ def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfil
 
 
 def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | None) -> NeckProfile:
-    """Read the profile off the fit, and the constriction off a second fit of the neck alone."""
+    """Read the profile off the fit, and the constriction off a second look at the neck alone."""
     spine = look.spine
     support = _support(position, spine.points, spine.on_shape, look.window_nm)
     known = support >= _LEAST_IN_WINDOW
@@ -266,19 +269,16 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
         return _nothing(position, support, _too_few(support, look))
     replicates = spine.replicates(position, _REPLICATES, look.seed)
     diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
+    neck = _neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
+    constriction, reason = None, "not measurable: no diameter between the base and the head"
+    if neck is not None:
+        models = _models(look, neck)
+        constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
+        if constriction is not None:
+            replicates = models.replicates(position, replicates, look.seed)
+            diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
     ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     low, high = np.where(known, ends, np.nan)
-    neck = _neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
-    if neck is None:
-        reason = "not measurable: no diameter between the base and the head"
-        return NeckProfile(position, diameter, low, high, support, None, False, reason)
-    models = _refit(look, neck)
-    constriction, reason = _constriction(models, neck, look)
-    on_neck = known & (position >= neck[0]) & (position <= neck[1])
-    if constriction is not None and on_neck.any():
-        diameter[on_neck] = 2 * np.exp(models.log_radius(position[on_neck]))
-        replicates = models.replicates(position[on_neck], _REPLICATES, look.seed)
-        low[on_neck], high[on_neck] = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     return NeckProfile(
         position, diameter, low, high, support, constriction, constriction is not None, reason
     )
@@ -297,8 +297,8 @@ def _neck_range(
     log_error: FloatArray,
     search: tuple[float, float] | None,
     length: float,
-) -> tuple[float, float] | None:
-    """Find the stretch around the narrowest place that is not much wider than it.
+) -> tuple[float, float, float] | None:
+    """Find the stretch around the narrowest place that may be neck, and the narrowest place.
 
     The profile is smoothed over 60 nm first, by the weight of its errors: a noisy dip is not the
     narrowest place, and a noisy bump does not end the neck.
@@ -314,19 +314,21 @@ def _neck_range(
     near = np.exp(-0.5 * ((position[at, None] - position[None]) / _NECK_SMOOTHING_NM) ** 2) * weight
     smooth = near @ np.log(np.where(known, diameter, 1.0)) / near.sum(axis=1)
     best = int(np.where(sought, smooth, np.inf).argmin())
-    limit = smooth[best] + np.log(_NECK_WIDENING)
-    narrow = np.log(diameter[at]) - 2.0 * np.minimum(log_error[at], 0.1) <= limit
-    narrow &= smooth <= limit + np.log(_NECK_WIDENING) / 2
-    # The foot flares: outside of the range only what is as narrow as the errors can tell.
-    usual = smooth[best] + max(2.0 * float(np.median(log_error[at][sought])), 0.01)
-    narrow &= sought | (np.maximum(smooth, np.log(diameter[at])) <= usual)
+    error = np.sqrt((near**2 / np.maximum(weight, 1e-9)).sum(axis=1)) / near.sum(axis=1)
+    slack = 2.0 * np.minimum(error, _LARGEST_SLACK)
+    # The head, whose errors are small, shows in the smooth profile before it begins.
+    either = np.minimum(smooth, np.log(diameter[at]))
+    narrow = either <= smooth[best] + np.log(_NECK_WIDENING) + slack
     first = last = best
     while first > 0 and narrow[first - 1]:
         first -= 1
     while last + 1 < len(at) and narrow[last + 1]:
         last += 1
-    last = min(last, int(np.flatnonzero(sought)[-1]))
-    return float(position[at[first]]), float(position[at[last]])
+    # The ends are sought beyond, but no further than molecules go: where there are none any
+    # course of the radius is as likely.
+    end = float(position[at[np.flatnonzero(sought)[-1]]])
+    begin = max(float(position[at[first]]) - _MARGIN_NM, float(position[at[0]]))
+    return begin, min(float(position[at[last]]) + _MARGIN_NM, end), float(position[at[best]])
 
 
 def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> tuple[float, float]:
@@ -338,7 +340,7 @@ def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> 
     return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
 
 
-def _refit(look: _Look, neck: tuple[float, float]) -> NeckModels:
+def _models(look: _Look, neck: tuple[float, float, float]) -> NeckModels:
     """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
     spine, molecules = look.spine, look.molecules
     short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
@@ -358,11 +360,15 @@ def _refit(look: _Look, neck: tuple[float, float]) -> NeckModels:
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
         across.along_nm2[inside], molecules.weight[inside],
     )  # fmt: skip
-    return NeckModels.fit(points, low, high, radius[inside], reach[inside], spine.filled)
+    tube = fit_tube(
+        points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
+        filled=spine.filled,
+    )  # fmt: skip
+    return NeckModels.fit(tube, neck[2], look.seed)
 
 
 def _constriction(
-    models: NeckModels, neck: tuple[float, float], look: _Look
+    models: NeckModels, look: _Look, within: tuple[float, float]
 ) -> tuple[Constriction | None, str]:
     """Take the narrowest place of the neck, or say why there is none."""
     if models.n_molecules < look.min_molecules:
@@ -370,12 +376,11 @@ def _constriction(
             f"not measurable: {models.n_molecules} molecules support the constriction, "
             f"{look.min_molecules} are needed"
         )
-    log_radius, error, at = models.narrowest(*neck, look.seed)
+    log_radius, error, at = models.narrowest(within)
     if not error < _LARGEST_LOG_ERROR:
         return None, (
             f"not measurable: the localization error across the neck ({models.blur_nm:.0f} nm) "
             f"leaves its diameter open by more than {_LARGEST_LOG_ERROR:.0%}"
         )
-    ends = (log_radius, log_radius - 1.96 * error, log_radius + 1.96 * error)
-    value, low, high = (2 * float(np.exp(v)) for v in ends)
+    value, low, high = (float(v) for v in 2 * np.exp(log_radius))
     return Constriction(value, low, high, at, models.n_molecules), ""
