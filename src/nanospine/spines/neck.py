@@ -13,6 +13,7 @@ from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.neck_input import checked, numbered
 from nanospine.spines.neck_models import NeckModels
+from nanospine.spines.neck_range import NeckRange, neck_range
 from nanospine.spines.rough import rough_radius
 from nanospine.spines.tube import Tube, TubePoints, fit_tube
 
@@ -25,13 +26,7 @@ _REACH_NM = 700.0
 _REPLICATES = 400
 # Molecules in the window of a position, below which the profile gives no number there.
 _LEAST_IN_WINDOW = 6
-# The neck lies where the radius is below this many times the smallest: there it is fitted again.
-_NECK_WIDENING = 1.6
-_LARGEST_SLACK = 0.15
-# The ends of the stretch are sought this far beyond.
-_MARGIN_NM = 40.0
 _SOFT_NM = 12.0
-_NECK_SMOOTHING_NM = 30.0
 _SHORTEST_NECK_NM = 120.0
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
@@ -269,7 +264,7 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
         return _nothing(position, support, _too_few(support, look))
     replicates = spine.replicates(position, _REPLICATES, look.seed)
     diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
-    neck = _neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
+    neck = neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
     constriction, reason = None, "not measurable: no diameter between the base and the head"
     if neck is not None:
         models = _models(look, neck)
@@ -291,62 +286,15 @@ def _too_few(support: IntArray, look: _Look) -> str:
     )
 
 
-def _neck_range(
-    position: FloatArray,
-    diameter: FloatArray,
-    log_error: FloatArray,
-    search: tuple[float, float] | None,
-    length: float,
-) -> tuple[float, float, float] | None:
-    """Find the stretch around the narrowest place that may be neck, and the narrowest place.
-
-    The profile is smoothed over 60 nm first, by the weight of its errors: a noisy dip is not the
-    narrowest place, and a noisy bump does not end the neck.
-    """
-    low, high = search if search is not None else _search_range(position, diameter, length)
-    known = np.isfinite(diameter)
-    sought = (position >= low) & (position <= high)
-    at = np.flatnonzero(known if search is None else known & sought)
-    sought = sought[at]
-    if not sought.any():
-        return None
-    weight = np.where(known, 1.0 / np.maximum(log_error, 1e-3) ** 2, 0.0)
-    near = np.exp(-0.5 * ((position[at, None] - position[None]) / _NECK_SMOOTHING_NM) ** 2) * weight
-    smooth = near @ np.log(np.where(known, diameter, 1.0)) / near.sum(axis=1)
-    best = int(np.where(sought, smooth, np.inf).argmin())
-    error = np.sqrt((near**2 / np.maximum(weight, 1e-9)).sum(axis=1)) / near.sum(axis=1)
-    slack = 2.0 * np.minimum(error, _LARGEST_SLACK)
-    # The head, whose errors are small, shows in the smooth profile before it begins.
-    either = np.minimum(smooth, np.log(diameter[at]))
-    narrow = either <= smooth[best] + np.log(_NECK_WIDENING) + slack
-    first = last = best
-    while first > 0 and narrow[first - 1]:
-        first -= 1
-    while last + 1 < len(at) and narrow[last + 1]:
-        last += 1
-    # The ends are sought beyond, but no further than molecules go: where there are none any
-    # course of the radius is as likely.
-    end = float(position[at[np.flatnonzero(sought)[-1]]])
-    begin = max(float(position[at[first]]) - _MARGIN_NM, float(position[at[0]]))
-    return begin, min(float(position[at[last]]) + _MARGIN_NM, end), float(position[at[best]])
-
-
-def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> tuple[float, float]:
-    """From 10 % of the length to the widest place of the farther 60 %."""
-    far = np.where(position >= 0.4 * length, diameter, np.nan)
-    if not np.isfinite(far).any():
-        return 0.1 * length, 0.9 * length
-    widest = float(position[np.nanargmax(far)])
-    return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
-
-
-def _models(look: _Look, neck: tuple[float, float, float]) -> NeckModels:
+def _models(look: _Look, neck: NeckRange) -> NeckModels:
     """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
     spine, molecules = look.spine, look.molecules
-    short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
-    low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
-    typical = float(np.median(spine.radius_nm(np.linspace(low, high, 9))))
-    moved, before = recentred(look.line, spine.centre_nm, low, high, max(100.0, typical))
+    low, high = _at_least(_SHORTEST_NECK_NM, neck.low, neck.high, spine)
+    # Foot and head pull at the centre: it is that of the narrow part, going on straight. Seen
+    # askew, a wide neck would seem to flare on one side sooner than on the other.
+    core = _at_least(_SHORTEST_NECK_NM, *neck.core, spine)
+    typical = float(np.median(spine.radius_nm(np.linspace(*core, 9))))
+    moved, before = recentred(look.line, spine.centre_nm, *core, max(100.0, typical))
     across = look_across(molecules.xyz_nm, moved, molecules.precision_nm, smoothing_nm=0.0)
     arc = np.linspace(0.0, across.length_nm, len(before))
     # Positions stay those of the line that was given
@@ -364,7 +312,13 @@ def _models(look: _Look, neck: tuple[float, float, float]) -> NeckModels:
         points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
         filled=spine.filled,
     )  # fmt: skip
-    return NeckModels.fit(tube, neck[2], look.seed)
+    return NeckModels.fit(tube, neck.narrowest, look.seed)
+
+
+def _at_least(length: float, low: float, high: float, spine: Tube) -> tuple[float, float]:
+    """Lengthen a stretch at both ends, within the spine."""
+    short = max(length - (high - low), 0.0) / 2
+    return max(low - short, spine.low), min(high + short, spine.high)
 
 
 def _constriction(

@@ -17,9 +17,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _PIECE_NM = 10.0
 # Radii of the table reach from this far below the narrowest of the free fit to this far above.
-_BELOW, _ABOVE = 0.35, 0.6
+_BELOW, _ABOVE = 0.25, 0.45
 _LEAST_RADIUS_NM = 4.0
-_FINEST, _COARSEST = 0.008, 0.05
+_FINEST, _COARSEST = 0.01, 0.05
 # Off the stretch the radius is free: one of its own for every 40 nm, expected within this (log).
 _FREE_NM, _FREE_WIDTH = 40.0, 0.3
 # There it is expected to be wider than the neck by more than this.
@@ -97,7 +97,7 @@ def _knots(tube: Tube, free_log_radius: FloatArray) -> FloatArray:
     """Radii that are close enough to each other to tell where a molecule lies."""
     least = float(free_log_radius.min())
     blur = float(np.sqrt(np.median(tube.points.covariance[:, [0, 2]].min(axis=1)) + 1.0))
-    step = float(np.clip(0.7 * blur / np.exp(least), _FINEST, _COARSEST))
+    step = float(np.clip(blur / np.exp(least), _FINEST, _COARSEST))
     low = max(least - _BELOW, np.log(_LEAST_RADIUS_NM))
     high = max(least + _ABOVE, low + _ABOVE)
     return np.asarray(low + step * np.arange(int(np.ceil((high - low) / step)) + 1))
