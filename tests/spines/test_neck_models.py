@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -131,6 +133,21 @@ def test_intervals_of_even_conical_and_waisted_necks_hold_the_constriction(cours
         # The whole neck is used, not the piece that looks narrowest
         assert np.mean([item.n_molecules for item in found]) > 0.8 * 200 * 500 / 700
         assert np.mean([item.diameter_nm for item in found]) == pytest.approx(100, abs=1.5)
+
+
+def test_a_stretch_with_a_gap_in_the_label_has_a_table():
+    tube = fitted_tube()
+    points = tube.points
+    kept = np.abs(points.position - 150) > 60
+    start, reach = 50 + 0.15 * np.abs(points.position - 150)[kept], np.full(kept.sum(), 150.0)
+    gap = fit_tube(
+        points.take(kept), 0.0, 300.0, start, np.zeros((kept.sum(), 2)), reach, filled=False
+    )
+    dip = gap.coefficients.copy()
+    dip[2, 4:6] -= 1.0  # where no molecule is the spline may be anywhere
+    table = radius_table(replace(gap, coefficients=dip), 0.0)
+    assert np.isfinite(table.cubic).all()
+    assert table.first > np.log(25)
 
 
 def test_where_there_are_no_molecules_there_is_no_constriction():

@@ -268,8 +268,10 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
     constriction, reason = None, "not measurable: no diameter between the base and the head"
     if neck is not None:
         models = _models(look, neck)
-        constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
-        if constriction is not None:
+        reason = _too_few(support, look)
+        if models is not None:
+            constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
+        if models is not None and constriction is not None:
             replicates = models.replicates(position, replicates, look.seed)
             diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
     ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
@@ -286,8 +288,11 @@ def _too_few(support: IntArray, look: _Look) -> str:
     )
 
 
-def _models(look: _Look, neck: NeckRange) -> NeckModels:
-    """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
+def _models(look: _Look, neck: NeckRange) -> NeckModels | None:
+    """Fit the stretch of neck again, seen from its own centre, where the first fit left off.
+
+    None when too few molecules are beside it.
+    """
     spine, molecules = look.spine, look.molecules
     low, high = _at_least(_SHORTEST_NECK_NM, neck.low, neck.high, spine)
     # Foot and head pull at the centre: it is that of the narrow part, going on straight. Seen
@@ -308,6 +313,8 @@ def _models(look: _Look, neck: NeckRange) -> NeckModels:
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
         across.along_nm2[inside], molecules.weight[inside],
     )  # fmt: skip
+    if points.weight.sum() < look.min_molecules:
+        return None
     tube = fit_tube(
         points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
         filled=spine.filled,

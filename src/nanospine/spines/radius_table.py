@@ -75,13 +75,15 @@ def radius_table(tube: Tube, drift: float) -> RadiusTable:
     middle = 0.5 * (edges[1:] + edges[:-1])
     piece = np.clip(np.searchsorted(edges, points.position, side="right") - 1, 0, count - 1)
     free_log_radius = np.log(tube.radius_nm(middle))
-    knots = _knots(tube, free_log_radius)
+    held = np.isin(np.arange(count), piece)  # where there are no molecules the spline may dip
+    least = float(free_log_radius[held].min())
+    knots = _knots(tube, least)
     logs = np.stack([_summed(tube, np.exp(np.full(len(points), knot)), piece, count)
                      for knot in knots], axis=1)  # fmt: skip
     logs += drift / count * (knots - free_log_radius[:, None])
     cubic = CubicSpline(knots, logs, axis=1).c
     free = _summed(tube, tube.radius_nm(points.position), piece, count)
-    narrow = free_log_radius <= free_log_radius.min() + _LIKE_THE_NECK
+    narrow = held & (free_log_radius <= least + _LIKE_THE_NECK)
     excess = _excess_scatter(tube, narrow[piece])
     on_shape = np.bincount(piece, weights=points.weight * tube.on_shape, minlength=count)
     support = on_shape.astype(np.float64)
@@ -93,9 +95,8 @@ def radius_table(tube: Tube, drift: float) -> RadiusTable:
     )  # fmt: skip
 
 
-def _knots(tube: Tube, free_log_radius: FloatArray) -> FloatArray:
+def _knots(tube: Tube, least: float) -> FloatArray:
     """Radii that are close enough to each other to tell where a molecule lies."""
-    least = float(free_log_radius.min())
     blur = float(np.sqrt(np.median(tube.points.covariance[:, [0, 2]].min(axis=1)) + 1.0))
     step = float(np.clip(blur / np.exp(least), _FINEST, _COARSEST))
     low = max(least - _BELOW, np.log(_LEAST_RADIUS_NM))
