@@ -13,6 +13,7 @@ from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.neck_input import checked, numbered
 from nanospine.spines.neck_models import NeckModels
+from nanospine.spines.neck_range import NeckRange, neck_range
 from nanospine.spines.rough import rough_radius
 from nanospine.spines.tube import Tube, TubePoints, fit_tube
 
@@ -25,11 +26,7 @@ _REACH_NM = 700.0
 _REPLICATES = 400
 # Molecules in the window of a position, below which the profile gives no number there.
 _LEAST_IN_WINDOW = 6
-# The neck is where the radius is below this many times the smallest: there it is fitted again,
-# with a stiffness of its own that the steep flanks of the head have no part in.
-_NECK_WIDENING = 1.15
 _SOFT_NM = 12.0
-_NECK_SMOOTHING_NM = 30.0
 _SHORTEST_NECK_NM = 120.0
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
@@ -112,10 +109,11 @@ def measure_neck(
     blurred neck is larger than its diameter; here the error is part of the model, so the
     diameter has it taken out. Localizations of one molecule are averaged first.
 
-    Intervals come from a bootstrap over molecules, one Newton step from the fit, widened by what
-    stiff splines cannot follow. The constriction is the minimum of R between base and head,
-    fitted again on the neck alone; the amount by which a minimum of noisy values is too low is
-    estimated from the replicates and added back.
+    The constriction is the minimum of R between base and head. Which stretch is the neck between
+    its flares, and whether it is even, a cone, has a waist or is irregular, is weighed by the
+    likelihood of the molecules; diameter and interval are those of the minimum of each draw, so
+    that they hold what is not known of the shape. Off the neck, intervals come from a bootstrap
+    over molecules, one Newton step from the fit, widened by what stiff splines cannot follow.
 
     Parameters
     ----------
@@ -258,7 +256,7 @@ def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfil
 
 
 def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | None) -> NeckProfile:
-    """Read the profile off the fit, and the constriction off a second fit of the neck alone."""
+    """Read the profile off the fit, and the constriction off a second look at the neck alone."""
     spine = look.spine
     support = _support(position, spine.points, spine.on_shape, look.window_nm)
     known = support >= _LEAST_IN_WINDOW
@@ -266,19 +264,18 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
         return _nothing(position, support, _too_few(support, look))
     replicates = spine.replicates(position, _REPLICATES, look.seed)
     diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
+    neck = neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
+    constriction, reason = None, "not measurable: no diameter between the base and the head"
+    if neck is not None:
+        models = _models(look, neck)
+        reason = _too_few(support, look)
+        if models is not None:
+            constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
+        if models is not None and constriction is not None:
+            replicates = models.replicates(position, replicates, look.seed)
+            diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
     ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     low, high = np.where(known, ends, np.nan)
-    neck = _neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
-    if neck is None:
-        reason = "not measurable: no diameter between the base and the head"
-        return NeckProfile(position, diameter, low, high, support, None, False, reason)
-    models = _refit(look, neck)
-    constriction, reason = _constriction(models, neck, look)
-    on_neck = known & (position >= neck[0]) & (position <= neck[1])
-    if constriction is not None and on_neck.any():
-        diameter[on_neck] = 2 * np.exp(models.log_radius(position[on_neck]))
-        replicates = models.replicates(position[on_neck], _REPLICATES, look.seed)
-        low[on_neck], high[on_neck] = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     return NeckProfile(
         position, diameter, low, high, support, constriction, constriction is not None, reason
     )
@@ -291,60 +288,18 @@ def _too_few(support: IntArray, look: _Look) -> str:
     )
 
 
-def _neck_range(
-    position: FloatArray,
-    diameter: FloatArray,
-    log_error: FloatArray,
-    search: tuple[float, float] | None,
-    length: float,
-) -> tuple[float, float] | None:
-    """Find the stretch around the narrowest place that is not much wider than it.
+def _models(look: _Look, neck: NeckRange) -> NeckModels | None:
+    """Fit the stretch of neck again, seen from its own centre, where the first fit left off.
 
-    The profile is smoothed over 60 nm first, by the weight of its errors: a noisy dip is not the
-    narrowest place, and a noisy bump does not end the neck.
+    None when too few molecules are beside it.
     """
-    low, high = search if search is not None else _search_range(position, diameter, length)
-    known = np.isfinite(diameter)
-    sought = (position >= low) & (position <= high)
-    at = np.flatnonzero(known if search is None else known & sought)
-    sought = sought[at]
-    if not sought.any():
-        return None
-    weight = np.where(known, 1.0 / np.maximum(log_error, 1e-3) ** 2, 0.0)
-    near = np.exp(-0.5 * ((position[at, None] - position[None]) / _NECK_SMOOTHING_NM) ** 2) * weight
-    smooth = near @ np.log(np.where(known, diameter, 1.0)) / near.sum(axis=1)
-    best = int(np.where(sought, smooth, np.inf).argmin())
-    limit = smooth[best] + np.log(_NECK_WIDENING)
-    narrow = np.log(diameter[at]) - 2.0 * np.minimum(log_error[at], 0.1) <= limit
-    narrow &= smooth <= limit + np.log(_NECK_WIDENING) / 2
-    # The foot flares: outside of the range only what is as narrow as the errors can tell.
-    usual = smooth[best] + max(2.0 * float(np.median(log_error[at][sought])), 0.01)
-    narrow &= sought | (np.maximum(smooth, np.log(diameter[at])) <= usual)
-    first = last = best
-    while first > 0 and narrow[first - 1]:
-        first -= 1
-    while last + 1 < len(at) and narrow[last + 1]:
-        last += 1
-    last = min(last, int(np.flatnonzero(sought)[-1]))
-    return float(position[at[first]]), float(position[at[last]])
-
-
-def _search_range(position: FloatArray, diameter: FloatArray, length: float) -> tuple[float, float]:
-    """From 10 % of the length to the widest place of the farther 60 %."""
-    far = np.where(position >= 0.4 * length, diameter, np.nan)
-    if not np.isfinite(far).any():
-        return 0.1 * length, 0.9 * length
-    widest = float(position[np.nanargmax(far)])
-    return 0.1 * length, float(np.clip(widest, 0.5 * length, 0.9 * length))
-
-
-def _refit(look: _Look, neck: tuple[float, float]) -> NeckModels:
-    """Fit the stretch of neck again, seen from its own centre, where the first fit left off."""
     spine, molecules = look.spine, look.molecules
-    short = max(_SHORTEST_NECK_NM - (neck[1] - neck[0]), 0.0) / 2
-    low, high = max(neck[0] - short, spine.low), min(neck[1] + short, spine.high)
-    typical = float(np.median(spine.radius_nm(np.linspace(low, high, 9))))
-    moved, before = recentred(look.line, spine.centre_nm, low, high, max(100.0, typical))
+    low, high = _at_least(_SHORTEST_NECK_NM, neck.low, neck.high, spine)
+    # Foot and head pull at the centre: it is that of the narrow part, going on straight. Seen
+    # askew, a wide neck would seem to flare on one side sooner than on the other.
+    core = _at_least(_SHORTEST_NECK_NM, *neck.core, spine)
+    typical = float(np.median(spine.radius_nm(np.linspace(*core, 9))))
+    moved, before = recentred(look.line, spine.centre_nm, *core, max(100.0, typical))
     across = look_across(molecules.xyz_nm, moved, molecules.precision_nm, smoothing_nm=0.0)
     arc = np.linspace(0.0, across.length_nm, len(before))
     # Positions stay those of the line that was given
@@ -358,11 +313,23 @@ def _refit(look: _Look, neck: tuple[float, float]) -> NeckModels:
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],
         across.along_nm2[inside], molecules.weight[inside],
     )  # fmt: skip
-    return NeckModels.fit(points, low, high, radius[inside], reach[inside], spine.filled)
+    if points.weight.sum() < look.min_molecules:
+        return None
+    tube = fit_tube(
+        points, low, high, radius[inside], np.zeros((len(points), 2)), reach[inside],
+        filled=spine.filled,
+    )  # fmt: skip
+    return NeckModels.fit(tube, neck.narrowest, look.seed)
+
+
+def _at_least(length: float, low: float, high: float, spine: Tube) -> tuple[float, float]:
+    """Lengthen a stretch at both ends, within the spine."""
+    short = max(length - (high - low), 0.0) / 2
+    return max(low - short, spine.low), min(high + short, spine.high)
 
 
 def _constriction(
-    models: NeckModels, neck: tuple[float, float], look: _Look
+    models: NeckModels, look: _Look, within: tuple[float, float]
 ) -> tuple[Constriction | None, str]:
     """Take the narrowest place of the neck, or say why there is none."""
     if models.n_molecules < look.min_molecules:
@@ -370,12 +337,11 @@ def _constriction(
             f"not measurable: {models.n_molecules} molecules support the constriction, "
             f"{look.min_molecules} are needed"
         )
-    log_radius, error, at = models.narrowest(*neck, look.seed)
+    log_radius, error, at = models.narrowest(within)
     if not error < _LARGEST_LOG_ERROR:
         return None, (
             f"not measurable: the localization error across the neck ({models.blur_nm:.0f} nm) "
             f"leaves its diameter open by more than {_LARGEST_LOG_ERROR:.0%}"
         )
-    ends = (log_radius, log_radius - 1.96 * error, log_radius + 1.96 * error)
-    value, low, high = (2 * float(np.exp(v)) for v in ends)
+    value, low, high = (float(v) for v in 2 * np.exp(log_radius))
     return Constriction(value, low, high, at, models.n_molecules), ""

@@ -17,10 +17,10 @@ from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter1d
 
 from nanospine.spines.ring import likelihood_terms
-from nanospine.spines.stiffness import FREE, Flexibility, penalties, renewed, whole_penalty
+from nanospine.spines.stiffness import penalties, renewed, start, whole_penalty
 from nanospine.spines.tube_blocks import assemble
 
-__all__ = ["Tube", "TubePoints", "fit_tube"]
+__all__ = ["Tube", "TubePoints", "centre_drift", "fit_tube"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -88,8 +88,8 @@ class Tube:
         Derivative of each point's weighted log-likelihood, for the bootstrap.
     on_shape : ndarray, shape (n,)
         Probability of each point to be no background.
-    evidence : float
-        Logarithm of the likelihood integrated over the splines (Laplace's approximation).
+    share, flat : ndarray, shape (n,)
+        Share of background at the place of each point, and its density.
     """
 
     low: float
@@ -102,7 +102,8 @@ class Tube:
     score: FloatArray
     on_shape: FloatArray
     filled: bool
-    evidence: float
+    share: FloatArray
+    flat: FloatArray
 
     def radius_nm(self, position: FloatArray) -> FloatArray:
         """Radius at positions."""
@@ -152,7 +153,6 @@ class _State:
     theta: FloatArray
     share: FloatArray
     stiffness: FloatArray
-    flexibility: Flexibility
 
 
 def fit_tube(
@@ -165,7 +165,6 @@ def fit_tube(
     *,
     filled: bool,
     knot_nm: float = 40.0,
-    flexibility: Flexibility = FREE,
 ) -> Tube:
     """Fit a tube by penalised maximum likelihood.
 
@@ -182,61 +181,42 @@ def fit_tube(
     filled : bool
     knot_nm : float
         Distance of knots; finer than the shape needs, the stiffness does the smoothing.
-    flexibility : Flexibility
-        How the log radius may change.
     """
     spans = int(np.clip(np.ceil((high - low) / knot_nm), 2, 80))
     width = (high - low) / spans
     knots = np.asarray(low + width * np.arange(-_DEGREE, spans + _DEGREE + 1), dtype=np.float64)
     basis = _basis(points.position, low, high, knots)
     k = spans + _DEGREE
-    rough = penalties(k, flexibility)
-    state = _start(basis, rough, start_radius, start_centre, points, flexibility)
+    rough = penalties(k)
+    state = _start(basis, rough, start_radius, start_centre, points)
     flat = 1.0 / (np.pi * reach**2)
     outcome = _iterate(points, basis, rough, state, flat, filled, (low, high))
     terms, inverse, penalty = outcome
-    evidence = float(
-        points.weight @ terms[0]
-        - 0.5 * state.theta @ penalty @ state.theta
-        + 0.5 * (np.linalg.slogdet(penalty)[1] + np.linalg.slogdet(inverse)[1])
-    )
-    if flexibility is not FREE:
-        state.theta[2 * k :] += _centre_taken_out(points, basis, state, flat, filled, low, penalty)
     return Tube(
         low, high, knots, state.theta.reshape(3, k), inverse, penalty, points,
-        terms[2] * points.weight[:, None], terms[1], filled, evidence,
+        terms[2] * points.weight[:, None], terms[1], filled,
+        state.share[_place(points, low, len(state.share))], flat,
     )  # fmt: skip
 
 
-def _centre_taken_out(
-    points: TubePoints,
-    basis: sparse.csr_array,
-    state: _State,
-    flat: FloatArray,
-    filled: bool,
-    low: float,
-    penalty: FloatArray,
-) -> float:
-    """Change of log R when the likelihood is integrated over the centre instead of maximised.
+def centre_drift(tube: Tube) -> float:
+    """Derivative by log R of what integrating over the centre adds to the log-likelihood.
 
     A fitted centre is nearer to the points than the true one, which makes the radius too small,
-    as a variance about a fitted mean is. The Laplace approximation of the integral adds
-    -log det(information of the centre) / 2 to the log-likelihood; this is the Newton step for
-    that term. It is all but zero for a sharp ring.
+    as a variance about a fitted mean is. The Laplace approximation of the integral over the
+    centre, instead of its maximum, adds -log det(information of the centre) / 2; this is how that
+    changes when the whole tube is made wider. It is all but zero for a sharp ring.
     """
-    k = basis.shape[1]
-    place = _place(points, low, len(state.share))
-    log_det, slope = [], 0.0
+    points, k = tube.points, tube.coefficients.shape[1]
+    basis = _basis(points.position, tube.low, tube.high, tube.knots)
+    log_det = []
     for change in (-0.05, 0.05):
-        theta = state.theta.copy()
+        theta = tube.coefficients.ravel().copy()
         theta[2 * k :] += change
-        terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
-        whole = assemble(basis, terms[3][1], points.weight) + penalty
+        terms = _evaluate(points, basis, theta, tube.share, tube.flat, tube.filled)
+        whole = assemble(basis, terms[3][1], points.weight) + tube.penalty
         log_det.append(float(np.linalg.slogdet(whole[: 2 * k, : 2 * k])[1]))
-        slope += float(np.sign(change) * (points.weight @ terms[2][:, 2])) / 0.1
-    if not slope < 0:
-        return 0.0
-    return float(np.clip(0.5 * (log_det[1] - log_det[0]) / 0.1 / slope, -0.05, 0.15))
+    return -0.5 * (log_det[1] - log_det[0]) / 0.1
 
 
 def _place(points: TubePoints, low: float, size: int) -> npt.NDArray[np.int64]:
@@ -251,14 +231,13 @@ def _start(
     radius: FloatArray,
     centre: FloatArray,
     points: TubePoints,
-    flexibility: Flexibility,
 ) -> _State:
     k = basis.shape[1]
     gram = (basis.T @ basis).toarray() + 0.3 * rough[0] + 1e-3 * np.eye(k)
     target = np.stack([centre[:, 0], centre[:, 1], np.log(radius)], axis=1)
     theta = np.linalg.solve(gram, basis.T @ target).T.ravel()
     size = int(np.ceil(np.ptp(points.position) / _SHARE_STEP_NM)) + 2
-    return _State(theta, np.full(size, 2 * _USUAL_SHARE), flexibility.start(k), flexibility)
+    return _State(theta, np.full(size, 2 * _USUAL_SHARE), start())
 
 
 def _evaluate(
@@ -325,7 +304,7 @@ def _iterate(
         old = state.stiffness
         state.share = _share_of(points, new[1], span[0], len(state.share))
         if step >= 2:
-            state.stiffness = renewed(old, rough, theta, inverse, state.flexibility)
+            state.stiffness = renewed(old, rough, theta, inverse)
         terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
         settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
         if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
