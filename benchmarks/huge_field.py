@@ -151,9 +151,10 @@ class Watch(threading.Thread):
 
 def disk_gb(folder: Path) -> float:
     total = 0
-    for item in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # it may go at any moment
-            total += item.stat().st_blocks * 512
+    for place, _, names in os.walk(folder):  # which folders go while it looks does not stop it
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).stat().st_blocks * 512
     return total / 1e9
 
 
