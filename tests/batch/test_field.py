@@ -18,7 +18,7 @@ import pytest
 import trimesh
 
 from nanospine.batch import field as module
-from nanospine.batch.field import FieldTile, surface_of_field, work_on_tile
+from nanospine.batch.field import FieldSurface, FieldTile, surface_of_field, work_on_tile
 from nanospine.batch.task import Outcome
 from nanospine.core.errors import ConfigError, GeometryError, ReadError, WriteError
 from nanospine.output.export import write_mesh
@@ -54,19 +54,22 @@ def expected(points: FloatArray) -> trimesh.Trimesh:
     return alpha_complex(points, ALPHA, points_per_tile=None).surface(points, voids="fill")
 
 
-def same(found: trimesh.Trimesh, expected: trimesh.Trimesh) -> bool:
-    return np.array_equal(found.vertices, expected.vertices) and np.array_equal(
-        found.faces, expected.faces
-    )
+def same(found: FieldSurface, expected: trimesh.Trimesh) -> bool:
+    """Compare byte by byte with what is written of all points at once."""
+    at_once = found.path.with_name("at-once.ply")
+    write_mesh(expected, at_once)
+    is_same = found.path.read_bytes() == at_once.read_bytes()
+    at_once.unlink()
+    return is_same
 
 
 def test_processes_give_the_surface_of_the_whole(
     table: Path, expected: trimesh.Trimesh, tmp_path: Path
 ) -> None:
     found = surface_of_field(table, tmp_path / "out", ALPHA, jobs=2, points_per_tile=2000)
-    assert same(found.mesh, expected)
+    assert same(found, expected)
     assert found.n_tiles > 8
-    assert found.n_points == 18_000
+    assert found.n_localizations == 18_000
     written = trimesh.load_mesh(tmp_path / "out" / "surface.ply")
     assert len(written.faces) == len(expected.faces)
     names = {item.name for item in (tmp_path / "out").iterdir() if item.name[0] != "."}
@@ -91,14 +94,14 @@ def test_a_killed_run_goes_on_where_it_was(
     monkeypatch.undo()
     monkeypatch.setattr(module, "run_in_processes", in_place)
     found = surface_of_field(table, tmp_path / "out", ALPHA, points_per_tile=2000)
-    assert found.n_worked == found.n_tiles - 3
-    assert same(found.mesh, expected)
+    assert found.n_tiles_worked == found.n_tiles - 3
+    assert same(found, expected)
 
 
 def test_another_question_sorts_again(table: Path, tmp_path: Path) -> None:
     first = surface_of_field(table, tmp_path / "out", ALPHA, points_per_tile=9000)
     again = surface_of_field(table, tmp_path / "out", 2 * ALPHA, points_per_tile=9000)
-    assert again.n_worked == again.n_tiles
+    assert again.n_tiles_worked == again.n_tiles
     assert again.volume_nm3 > first.volume_nm3
 
 
@@ -117,7 +120,7 @@ def test_a_real_cluster_that_loses_a_worker_gives_the_surface_of_the_whole(
 
         def kill_when_a_tile_is_done() -> None:
             until = time.monotonic() + 60
-            while time.monotonic() < until and not list(folder.glob("tiles/*/tile-*.npz")):
+            while time.monotonic() < until and not list(folder.glob("tiles/*/tile-*")):
                 time.sleep(0.02)
             os.kill(victim, signal.SIGKILL)
 
@@ -128,7 +131,7 @@ def test_a_real_cluster_that_loses_a_worker_gives_the_surface_of_the_whole(
         )
         killer.join()
     assert found.n_tiles > 30
-    assert same(found.mesh, expected)
+    assert same(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_a_process_that_dies_costs_its_tile_once(
         "if __name__ == '__main__':\n"
         "    field.work_on_tile = field_work.die_once\n"
         "    found = field.surface_of_field(sys.argv[2], sys.argv[3], 60.0, points_per_tile=3000)\n"
-        "    print(found.n_tiles, len(found.mesh.faces))\n"
+        "    print(found.n_tiles, found.n_faces)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -201,3 +204,51 @@ def test_the_command(table: Path, expected: trimesh.Trimesh, tmp_path: Path) -> 
     assert "18,000" in shown.stdout
     found = CliRunner().invoke(app, [*asked, "--json"])
     assert json.loads(found.stdout)["n_faces"] == len(expected.faces)
+
+
+def test_a_run_that_is_killed_while_it_joins_leaves_nothing(
+    table: Path, expected: trimesh.Trimesh, tmp_path: Path
+) -> None:
+    """The next run works on no tile again, writes the same bytes, and removes what was left."""
+    code = (
+        "import os, signal, sys\n"
+        "from nanospine.batch import field\n"
+        "from nanospine.surface import tile_joining\n"
+        "faces = tile_joining.JoinedSurface.faces\n"
+        "def die(self):\n"
+        "    yield next(faces(self))[:100]\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if __name__ == '__main__':\n"
+        "    tile_joining.JoinedSurface.faces = die\n"
+        "    field.surface_of_field(sys.argv[1], sys.argv[2], 60.0, points_per_tile=3000)\n"
+    )
+    script, out = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(code)
+    command = [sys.executable, str(script), str(table), str(out)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    key = next((out / "tiles").iterdir())
+    (key / ".0123456789ab.part").mkdir()  # as a worker leaves it that is killed at its end
+    assert len(list(out.glob(".*.part.ply"))) == 1
+    assert not (out / "surface.ply").exists()
+    found = surface_of_field(table, out, ALPHA, points_per_tile=3000)
+    assert found.n_tiles_worked == 0
+    assert same(found, expected)
+    held = {item.name for item in out.iterdir()}
+    assert held == {"surface.ply", "field.json", ".lock", ".workers.lock"}
+
+
+@pytest.mark.parametrize("voids", ["keep", "fill"])
+def test_small_parts_and_voids_of_many_tiles(
+    points: FloatArray, table: Path, voids: str, tmp_path: Path
+) -> None:
+    """Shells that span tiles hold voids; some bodies are below the fraction of the largest."""
+    choice = {"voids": voids, "min_component_fraction": 0.3}
+    whole = alpha_complex(points, ALPHA, points_per_tile=None).surface(points, **choice)  # type: ignore[arg-type]
+    found = surface_of_field(table, tmp_path / "out", ALPHA, points_per_tile=2000, **choice)  # type: ignore[arg-type]
+    assert same(found, whole)
+    assert found.n_parts == whole.body_count
+    assert found.area_nm2 == pytest.approx(whole.area)
+    assert found.volume_nm3 == pytest.approx(whole.volume)
+    assert found.solid_volume_nm3 == pytest.approx(found.tetrahedra_volume_nm3, rel=1e-3)
+    assert found.memory_to_open_gb > 0

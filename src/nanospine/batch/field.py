@@ -1,10 +1,10 @@
 """One field of more localizations than a machine holds: its surface, tile by tile, by many workers.
 
 The localizations are read lazily and sorted into tiles in a file; a worker reads one tile with its
-halo and writes what the tile gives to the surface; at the end all are joined. A tile is done when
-its file is there whole, so a run that was killed goes on where it was, and a worker that dies costs
-the tile that it was at. What comes out is the surface of all points at once, bit for bit
-(:mod:`nanospine.surface.tile_boundary`), and memory grows with it, not with the points.
+halo and writes what the tile gives to the surface; at the end all are joined, on disk. A tile is
+done when its folder is there whole, so a run that was killed goes on where it was, and a worker
+that dies costs the tile that it was at. What comes out is the surface of all points at once, byte
+for byte (:mod:`nanospine.surface.tile_boundary`); memory grows neither with the points nor with it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from nanospine.batch.ledger import remove_leftovers
 from nanospine.batch.locks import folder_lock, wait_for_workers
 from nanospine.batch.task import Outcome
 from nanospine.batch.workers import run_in_processes
@@ -32,13 +33,13 @@ from nanospine.version import __version__
 if TYPE_CHECKING:
     import trimesh
 
-    from nanospine.surface.tile_boundary import TileBoundary
-
 __all__ = ["FieldSurface", "FieldTile", "surface_of_field", "work_on_tile"]
 
-_TILES, _RECORD = "tiles", "field.json"
+_TILES, _RECORD, _SURFACE = "tiles", "field.json", "surface.ply"
 # Workers die of what happens to machines; a tile that kills twice has a reason of its own.
 _ROUNDS = 2
+# Of trimesh; that it is asked whether it is closed takes three times as much.
+_OPEN_BYTES_PER_FACE = 200.0
 
 
 @dataclass(frozen=True)
@@ -56,50 +57,72 @@ class FieldTile:
 
     @property
     def result(self) -> Path:
-        """The file that says that it is done."""
-        return self.folder / f"tile-{self.number:06d}.npz"
+        """The folder that says that it is done."""
+        return self.folder / f"tile-{self.number:06d}"
 
 
 @dataclass(frozen=True, eq=False)
 class FieldSurface:
-    """The surface of a field.
+    """The surface of a field, in a file.
 
     Attributes
     ----------
-    mesh : trimesh.Trimesh
-        Closed, in nanometres.
+    path : Path
+        A closed surface in nanometres (PLY; single precision).
     alpha_nm : float
         Radius of the probe.
-    n_points, n_tiles, n_tetrahedra : int
+    n_localizations, n_tiles, n_tetrahedra : int
         What it was made from.
-    volume_nm3 : float
-        Of all tetrahedra.
-    n_worked : int
+    tetrahedra_volume_nm3, solid_volume_nm3 : float
+        Of all tetrahedra, added up in the tiles; and of what the joined faces enclose before voids
+        are filled and small parts left out. The two come from different numbers and agree.
+    n_vertices, n_faces, n_parts : int
+        Of the surface; parts hang together by vertices.
+    area_nm2, volume_nm3 : float
+        Of the surface, in double precision.
+    n_tiles_worked : int
         Tiles that were worked on now; the others were done before.
     """
 
-    mesh: trimesh.Trimesh = field(repr=False)
+    path: Path
     alpha_nm: float
-    n_points: int
+    n_localizations: int
     n_tiles: int
     n_tetrahedra: int
+    tetrahedra_volume_nm3: float
+    solid_volume_nm3: float
+    n_vertices: int
+    n_faces: int
+    n_parts: int
+    area_nm2: float
     volume_nm3: float
-    n_worked: int
+    n_tiles_worked: int
+
+    @property
+    def memory_to_open_gb(self) -> float:
+        """Memory (10^9 bytes) that reading the surface takes: all other steps hold it whole.
+
+        As measured (`benchmarks/README.md`); what is asked of it then takes more.
+        """
+        return self.n_faces * _OPEN_BYTES_PER_FACE / 1e9
+
+    def read(self) -> trimesh.Trimesh:
+        """Read the surface, whole, into `memory_to_open_gb`.
+
+        Raises
+        ------
+        ReadError
+            When it is not there any more.
+        """
+        from nanospine.core.mesh_files import load_triangles
+
+        return load_triangles(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the figures as JSON can hold them."""
-        return {
-            "alpha_nm": self.alpha_nm,
-            "n_localizations": self.n_points,
-            "n_tiles": self.n_tiles,
-            "n_tetrahedra": self.n_tetrahedra,
-            "tetrahedra_volume_nm3": self.volume_nm3,
-            "n_vertices": len(self.mesh.vertices),
-            "n_faces": len(self.mesh.faces),
-            "area_nm2": float(self.mesh.area),
-            "volume_nm3": float(self.mesh.volume),
-            "n_tiles_worked": self.n_worked,
-        }
+        figures = asdict(self)
+        del figures["path"]
+        return {**figures, "memory_to_open_gb": round(self.memory_to_open_gb, 3)}
 
     def to_frame(self) -> pd.DataFrame:
         """Give the figures as a table of one row."""
@@ -127,8 +150,9 @@ def surface_of_field(
         A .parquet file with `x_nm`, `y_nm`, `z_nm`, a folder of such files (a partitioned
         table), or a .npy file of shape (n, 3).
     folder : path
-        For the sorted points (32 bytes each) and the tiles, while they are needed, and for
-        `surface.ply` and `field.json`. The workers must see it by the same path.
+        For the sorted points (32 bytes each) and the tiles (some 100 bytes for each face of the
+        surface), while they are needed, and for `surface.ply` and `field.json`. The workers must
+        see it by the same path.
     alpha_nm : float
         Radius of the probe sphere, nm.
     jobs : int
@@ -157,7 +181,7 @@ def surface_of_field(
     >>> with tempfile.TemporaryDirectory() as place:
     ...     np.save(f"{place}/points.npy", np.random.default_rng(0).random((600, 3)) * 100)
     ...     found = surface_of_field(f"{place}/points.npy", f"{place}/field", 20.0)
-    ...     found.n_points, found.mesh.is_watertight, sorted(p.name for p in
+    ...     found.n_localizations, found.read().is_watertight, sorted(p.name for p in
     ...         Path(f"{place}/field").glob("[a-z]*"))
     (600, True, ['field.json', 'surface.ply'])
     """
@@ -170,15 +194,14 @@ def surface_of_field(
     with folder_lock(folder):
         wait_for_workers(folder)
         tiles = folder / _TILES
+        remove_leftovers(folder, *tiles.glob("*"))
         tasks = _prepared(source, tiles, float(alpha_nm), points_per_tile, progress)
         todo = [task for task in tasks if not task.result.exists()]
         _work(todo, jobs, scheduler, memory_gb, folder, progress)
-        parts = [_read_part(task.result) for task in tasks]
-        report(progress, "joining the tiles", 0.0)
-        result = _joined(
-            parts, source, float(alpha_nm), voids, min_component_fraction, n_worked=len(todo)
-        )
-        _write(result, folder, source)
+        result = _joined(tasks, folder, voids, min_component_fraction, len(todo), progress)
+        record = {"nanospine": __version__, "source": source.name, **result.to_dict()}
+        with atomic_path(folder / _RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(tiles)
         report(progress, "joining the tiles", 1.0)
     return result
@@ -187,6 +210,7 @@ def surface_of_field(
 def work_on_tile(tile: FieldTile) -> Outcome:
     """Do one tile; what is wrong with it is an outcome, never an exception."""
     from nanospine.surface.tile_boundary import tile_boundary
+    from nanospine.surface.tile_files import save_boundary
     from nanospine.surface.tiles import TiledPoints
 
     start = time.perf_counter()
@@ -194,12 +218,7 @@ def work_on_tile(tile: FieldTile) -> Outcome:
         # Opened anew for each: a dask worker may have several threads, and a file one place.
         with TiledPoints.stored(tile.folder) as stored:
             points = stored.read(tile.number)
-        found = tile_boundary(points, tile.alpha_nm)
-        with atomic_path(tile.result) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file, tetrahedra=found.tetrahedra, open=np.packbits(found.open, axis=1),
-                counts=np.array([found.n_points, found.n_tetrahedra]), volume=found.volume_nm3,
-            )  # fmt: skip
+        save_boundary(tile_boundary(points, tile.alpha_nm), tile.result)
     except NanospineError as error:
         return Outcome(tile.name, "failed", str(error), type(error).__name__)
     except MemoryError:
@@ -214,7 +233,7 @@ def work_on_tile(tile: FieldTile) -> Outcome:
 def _check_folder(folder: Path) -> None:
     if folder.is_dir():
         held = {item.name for item in folder.iterdir() if not item.name.startswith(".")}
-        if held - {_TILES, _RECORD, "surface.ply"}:
+        if held - {_TILES, _RECORD, _SURFACE}:
             raise WriteError(
                 f"{folder}: holds files that are not of a field; they are left alone. Name "
                 "another folder."
@@ -295,46 +314,42 @@ def _outcomes(
     )
 
 
-def _read_part(path: Path) -> TileBoundary:
-    from nanospine.surface.tile_boundary import TileBoundary
-
-    with np.load(path, allow_pickle=False) as part:
-        is_open = np.unpackbits(part["open"], axis=1, count=4).astype(np.bool_)
-        n_points, n_tetrahedra = part["counts"].tolist()
-        return TileBoundary(
-            part["tetrahedra"], is_open, n_points, n_tetrahedra, float(part["volume"])
-        )
-
-
 def _joined(
-    parts: Sequence[TileBoundary],
-    source: Path,
-    alpha_nm: float,
+    tasks: Sequence[FieldTile],
+    folder: Path,
     voids: Literal["keep", "fill"],
     min_component_fraction: float,
-    *,
     n_worked: int,
+    progress: Progress | None,
 ) -> FieldSurface:
-    from nanospine.surface.tile_boundary import join_boundaries
+    """Join the tiles and write the surface, with one band of it in memory at a time."""
+    from nanospine.output.export_ply import write_ply_pieces
+    from nanospine.surface.tile_joining import join_tiles
 
-    mesh = join_boundaries(
-        parts, source, voids=voids, min_component_fraction=min_component_fraction
-    )
+    try:
+        joined = join_tiles(
+            [task.result for task in tasks],
+            voids=voids, min_component_fraction=min_component_fraction, progress=progress,
+        )  # fmt: skip
+    except OSError as error:
+        raise WriteError(
+            f"{folder}: the tiles cannot be joined: {error.strerror or error}. They are kept: the "
+            "same call goes on from there."
+        ) from error
+    path = folder / _SURFACE
+    write_ply_pieces(path, joined.n_vertices, joined.n_faces, joined.vertices(), joined.faces())
     return FieldSurface(
-        mesh,
-        alpha_nm,
-        sum(part.n_points for part in parts),
-        len(parts),
-        sum(part.n_tetrahedra for part in parts),
-        sum(part.volume_nm3 for part in parts),
-        n_worked,
+        path=path,
+        alpha_nm=tasks[0].alpha_nm,
+        n_localizations=sum(tile.n_points for tile in joined.tiles),
+        n_tiles=len(tasks),
+        n_tetrahedra=sum(tile.n_tetrahedra for tile in joined.tiles),
+        tetrahedra_volume_nm3=sum(tile.volume_nm3 for tile in joined.tiles),
+        solid_volume_nm3=joined.solid_nm3,
+        n_vertices=joined.n_vertices,
+        n_faces=joined.n_faces,
+        n_parts=joined.n_parts,
+        area_nm2=joined.area_nm2,
+        volume_nm3=joined.volume_nm3,
+        n_tiles_worked=n_worked,
     )
-
-
-def _write(result: FieldSurface, folder: Path, source: Path) -> None:
-    from nanospine.output.export import write_mesh
-
-    write_mesh(result.mesh, folder / "surface.ply")
-    record = {"nanospine": __version__, "source": source.name, **result.to_dict()}
-    with atomic_path(folder / _RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -73,11 +73,11 @@ class Ledger:
             )
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(*folders: Path) -> None:
     """Remove what a killed run left half-written; call only while nobody writes there."""
     import shutil
 
-    for place in (folder, folder / "files", folder / "figures"):
+    for place in folders:
         for item in [*place.glob(".*.part*"), *place.glob(".*.old")]:
             if item.is_dir():
                 shutil.rmtree(item, ignore_errors=True)

@@ -116,7 +116,7 @@ def run_batch(
     _check_folder(folder)
     with folder_lock(folder):
         wait_for_workers(folder)
-        remove_leftovers(folder)
+        remove_leftovers(folder, folder / "files", folder / "figures")
         (folder / "files").mkdir(exist_ok=True)
         ledger = Ledger(folder)
         ledger.keep(sample.name for sample in samples)
@@ -193,7 +193,8 @@ def _work(
         close = getattr(outcomes, "close", None)
         if close is not None:
             close()
-        remove_leftovers(config.folder)
+        place = config.folder
+        remove_leftovers(place, place / "files", place / "figures")
 
 
 def _stop_on_full_disk(folder: Path, plan: _Plan) -> None:

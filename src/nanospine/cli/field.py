@@ -82,4 +82,7 @@ def field(
             "volume": f"{figures['volume_nm3'] / 1e9:.4g} µm³",
         }
     )
-    say(f"written: {out / 'surface.ply'}")
+    say(
+        f"written: {found.path}; a program that reads it whole takes about "
+        f"{found.memory_to_open_gb:.2g} GB"
+    )

@@ -22,7 +22,7 @@ from nanospine.surface.enveloped import Envelope
 from nanospine.surface.outline import Outline
 from nanospine.version import __version__
 
-__all__ = ["MESH_SUFFIXES", "vertex_colours", "write_mesh", "write_outline"]
+__all__ = ["MESH_SUFFIXES", "mesh_bytes", "vertex_colours", "write_mesh", "write_outline"]
 
 #: Formats that meshes are written in.
 MESH_SUFFIXES = (".glb", ".ply", ".stl", ".obj", ".off", ".vtp")
@@ -73,12 +73,12 @@ def write_mesh(thing: trimesh.Trimesh | Envelope | Spines, path: str | os.PathLi
         raise WriteError(
             f"{target}: meshes are written as {', '.join(MESH_SUFFIXES)}; found {suffix!r}."
         )
-    content = _content(thing, suffix)
+    content = mesh_bytes(thing, suffix)
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
 
 
-def _content(thing: trimesh.Trimesh | Envelope | Spines, suffix: str) -> bytes:
+def mesh_bytes(thing: trimesh.Trimesh | Envelope | Spines, suffix: str) -> bytes:
     """Give the bytes of a mesh file with its unit and origin in it."""
     mesh = _coloured(thing)
     if suffix == ".glb":

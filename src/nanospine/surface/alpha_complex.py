@@ -18,10 +18,10 @@ from nanospine.surface.complex_surface import (
     closed_boundary,
     closed_surface,
     facet_partners,
-    kept_parts,
 )
 from nanospine.surface.delaunay import delaunay
 from nanospine.surface.gates import circumradius
+from nanospine.surface.parts import kept_parts
 from nanospine.surface.qhull import simplex_volumes
 from nanospine.surface.tiles import PointSource, Tile, TiledPoints, rows_of
 

@@ -11,14 +11,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from nanospine.core.lean import lean
-from nanospine.core.triangles import TriangleTree
 from nanospine.surface.mesh import boundary_surface
 
-__all__ = ["closed_boundary", "closed_surface", "facet_partners", "kept_parts"]
+__all__ = ["closed_boundary", "closed_surface", "facet_partners"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -147,49 +144,3 @@ def closed_surface(
     """Give vertices, faces and the point of each vertex of what :func:`closed_boundary` chose."""
     inside = np.ones(len(corners), dtype=np.bool_)
     return boundary_surface(points, corners, neighbors, inside)
-
-
-def kept_parts(
-    vertices: FloatArray, faces: IntArray, fill: bool, fraction: float
-) -> npt.NDArray[np.bool_]:
-    """Tell which faces stay when small parts are left out and voids filled; shape (f,).
-
-    Parts of the surface with a negative volume bound voids; with `fill` these go, and what lies in
-    one goes with it. Parts below the fraction of the largest part's volume go.
-
-    Examples
-    --------
-    >>> import trimesh
-    >>> ball, hole = trimesh.creation.icosphere(1, 9.0), trimesh.creation.icosphere(1, 4.0)
-    >>> faces = np.concatenate([ball.faces, hole.faces[:, ::-1] + len(ball.vertices)])
-    >>> keep = kept_parts(np.concatenate([ball.vertices, hole.vertices]), faces, True, 0.0)
-    >>> bool(keep[:80].all()), bool(keep[80:].any())
-    (True, False)
-    """
-    if not fill and fraction == 0.0:
-        return np.ones(len(faces), dtype=np.bool_)
-    n = len(vertices)
-    start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
-    graph = sparse.coo_matrix((np.ones(len(start), dtype=np.bool_), (start, end)), shape=(n, n))
-    _, part = connected_components(graph, directed=False)
-    part = np.unique(part[faces[:, 0]], return_inverse=True)[1]
-    count = int(part.max()) + 1
-    centred = vertices - vertices.mean(axis=0)
-    a, b, c = (centred[faces[:, k]] for k in range(3))
-    volume = np.bincount(part, np.einsum("ij,ij->i", a, np.cross(b, c)), count) / 6.0
-    keep = np.abs(volume) >= fraction * volume.max()
-    if not fill:
-        return np.asarray(keep[part])
-    keep &= volume > 0
-    sample = vertices[faces[np.unique(part, return_index=True)[1]]].mean(axis=1)
-    by_part = np.argsort(part, kind="stable")
-    ends = np.cumsum(np.bincount(part, minlength=count))
-    for void in np.flatnonzero(volume < 0):
-        wall = faces[by_part[ends[void - 1] if void else 0 : ends[void]]][:, ::-1]
-        low, high = vertices[wall].min(axis=(0, 1)), vertices[wall].max(axis=(0, 1))
-        within = np.flatnonzero(keep & ((sample >= low) & (sample <= high)).all(axis=1))
-        if len(within):
-            used, local = np.unique(wall, return_inverse=True)
-            tree = TriangleTree(vertices[used], np.asarray(local).reshape(-1, 3))
-            keep[within[tree.signed_distance(sample[within]) < 0]] = False
-    return np.asarray(keep[part])

@@ -6,7 +6,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["boundary_surface", "inside_components", "joined_facets"]
+__all__ = [
+    "boundary_surface",
+    "inside_components",
+    "joined_facets",
+    "middles",
+    "set_apart",
+    "shared_joints",
+    "split_faces",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -16,8 +24,8 @@ BoolArray = npt.NDArray[np.bool_]
 # of positive volume.
 _FACET = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]], dtype=np.int64)
 
-# How far copies of one vertex are moved apart, as a fraction of the size of their tetrahedra; and
-# at least this fraction of the largest coordinate, so that single-precision files keep them apart.
+# How far copies of one vertex are moved apart, as a fraction of the size of their tetrahedra, and
+# at least of their largest coordinate, so that single-precision files keep them apart.
 _APART = 1e-3
 _APART_FLOAT32 = 2.0**-20
 
@@ -121,8 +129,16 @@ def boundary_surface(
     own, corners, partner, partner_edge, faces, count = joined_facets(tetrahedra, neighbors, inside)
     origin = np.empty(count, dtype=np.int64)
     origin[faces.ravel()] = corners.ravel()
-    positions = _set_apart(points, tetrahedra, origin, faces, own)
-    positions, faces = _split_shared_edges(positions, faces, partner, partner_edge)
+    positions = set_apart(points, tetrahedra, origin, faces, own)
+    joints, middle = shared_joints(faces, partner, partner_edge)
+    if len(joints):
+        split = (middle >= 0).any(axis=1)
+        between = middles(points, corners, positions, faces, partner, joints)
+        centre = positions[faces[split]].mean(axis=1)
+        numbered = np.where(middle[split] < 0, -1, middle[split] + count)
+        new = split_faces(faces[split], numbered, count + len(joints))
+        faces = np.concatenate([faces[~split], new])
+        positions = np.concatenate([positions, between, centre])
     added = np.full(len(positions) - count, -1, dtype=np.int64)
     return positions, faces, np.concatenate([origin, added])
 
@@ -237,10 +253,14 @@ def _fans(partner, partner_edge):  # type: ignore[no-untyped-def]
     return faces, count
 
 
-def _set_apart(
+def set_apart(
     points: FloatArray, tetrahedra: IntArray, origin: IntArray, faces: IntArray, own: IntArray
 ) -> FloatArray:
-    """Positions of the vertices, copies of one point moved into their own inside."""
+    """Positions of the vertices, copies of one point moved into their own inside.
+
+    What moves a copy is around it, so that a part of the surface that is made alone has the same
+    positions.
+    """
     positions = points[origin]
     copies = np.bincount(origin, minlength=len(points))[origin] > 1
     if not copies.any():
@@ -252,56 +272,73 @@ def _set_apart(
     for k in range(3):
         np.add.at(total, faces[touched, k], centre)
         np.add.at(number, faces[touched, k], 1.0)
-    step = total[copies] / number[copies, None] - positions[copies]
-    length = np.linalg.norm(step, axis=1, keepdims=True)
-    least = _APART_FLOAT32 * np.abs(points).max()
-    positions[copies] += step * np.maximum(_APART, least / np.maximum(length, 1e-300))
+    positions[copies] = _moved(positions[copies], total[copies] / number[copies, None])
     return positions
 
 
-def _split_shared_edges(
-    positions: FloatArray, faces: IntArray, partner: IntArray, partner_edge: IntArray
-) -> tuple[FloatArray, IntArray]:
-    """Give each joint between the same two vertices a vertex of its own in its middle."""
-    count, n = len(faces), len(positions)
+def _moved(positions: FloatArray, targets: FloatArray) -> FloatArray:
+    """Move positions a little towards targets, at least so far that single precision shows it."""
+    step = targets - positions
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    least = _APART_FLOAT32 * np.abs(positions).max(axis=1, keepdims=True)
+    return np.asarray(positions + step * np.maximum(_APART, least / np.maximum(length, 1e-300)))
+
+
+def shared_joints(
+    faces: IntArray, partner: IntArray, partner_edge: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Find the joints that connect two vertices which another joint connects too.
+
+    Returns
+    -------
+    joints : ndarray of int64, shape (j,)
+        `3 * face + edge` of each, as its first face knows it; rising.
+    middle : ndarray of int64, shape (f, 3)
+        Which of them lies between corner k and k + 1; -1 for none.
+    """
+    count, n = len(faces), int(faces.max(initial=-1)) + 1
     ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2), axis=2)
     key = ends[..., 0] * n + ends[..., 1]
-    joint = np.minimum(
-        3 * np.arange(count)[:, None] + np.arange(3), 3 * partner + partner_edge
-    )  # one number for both sides
-    first = joint == 3 * np.arange(count)[:, None] + np.arange(3)
-    keys, uses = np.unique(key[first], return_counts=True)
-    shared = keys[uses > 1]
-    if len(shared) == 0:
-        return positions, faces
-    split = np.isin(key, shared)
+    mine = 3 * np.arange(count)[:, None] + np.arange(3)
+    joint = np.minimum(mine, 3 * partner + partner_edge)  # one number for both sides
+    keys, uses = np.unique(key[joint == mine], return_counts=True)
+    split = np.isin(key, keys[uses > 1])
     joints, which = np.unique(joint[split], return_inverse=True)
     middle = np.full((count, 3), -1, dtype=np.int64)
-    middle[split] = n + which
-    middle_at = np.empty((len(joints), 3))
+    middle[split] = which
+    return joints, middle
+
+
+def middles(
+    points: FloatArray, corners: IntArray, positions: FloatArray, faces: IntArray,
+    partner: IntArray, joints: IntArray,
+) -> FloatArray:  # fmt: skip
+    """Positions in the middle of joints, moved towards the two faces that they join."""
     owner, edge = joints // 3, joints % 3
     a, b = positions[faces[owner, edge]], positions[faces[owner, (edge + 1) % 3]]
-    middle_at[:] = (a + b) / 2
-    # towards the two faces' own middles, for the same reason as the copies of a point
     across = partner[owner, edge]
-    target = (positions[faces[owner]].mean(axis=1) + positions[faces[across]].mean(axis=1)) / 2
-    step = target - middle_at
-    length = np.linalg.norm(step, axis=1, keepdims=True)
-    least = _APART_FLOAT32 * np.abs(positions).max()
-    middle_at += step * np.maximum(_APART, least / np.maximum(length, 1e-300))
-    changed = np.flatnonzero(split.any(axis=1))
-    centre = positions[faces[changed]].mean(axis=1)
-    first_centre = n + len(joints)
-    new = []
-    for i, f in enumerate(changed):
-        ring = []
-        for k in range(3):
-            ring.append(faces[f, k])
-            if middle[f, k] >= 0:
-                ring.append(middle[f, k])
-        new += [[ring[j - 1], ring[j], first_centre + i] for j in range(len(ring))]
-    kept = faces[~split.any(axis=1)]
-    return (
-        np.concatenate([positions, middle_at, centre]),
-        np.concatenate([kept, np.asarray(new, dtype=np.int64)]),
-    )
+    target = (points[corners[owner]].mean(axis=1) + points[corners[across]].mean(axis=1)) / 2
+    return _moved((a + b) / 2, target)
+
+
+def split_faces(faces: IntArray, middle: IntArray, first_centre: int) -> IntArray:
+    """Give each face as triangles around a vertex in its middle.
+
+    Parameters
+    ----------
+    faces : ndarray of int64, shape (m, 3)
+    middle : ndarray of int64, shape (m, 3)
+        Vertex on the edge from corner k to k + 1, -1 for none.
+    first_centre : int
+        Vertex in the middle of the first face; the others follow.
+
+    Examples
+    --------
+    >>> split_faces(np.array([[0, 1, 2]]), np.array([[3, -1, -1]]), 4).tolist()
+    [[2, 0, 4], [0, 3, 4], [3, 1, 4], [1, 2, 4]]
+    """
+    ring = np.stack([faces, middle], axis=2).reshape(-1, 6)
+    before = np.roll(ring, 1, axis=1)
+    before = np.where(before < 0, np.roll(ring, 2, axis=1), before)
+    centre = np.broadcast_to(first_centre + np.arange(len(faces))[:, None], ring.shape)
+    return np.stack([before, ring, centre], axis=2)[ring >= 0]

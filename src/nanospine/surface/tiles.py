@@ -22,6 +22,7 @@ IntArray = npt.NDArray[np.int64]
 PointSource = npt.ArrayLike | Path | str
 
 _CHUNK = 1_000_000
+_BUFFER_BYTES = 1 << 20
 _ROW = np.dtype([("xyz", "<f8", 3), ("id", "<i8")])
 _SORTED, _INDEX = "sorted.bin", "index.npz"
 _MOST_CELLS = 2**20  # along an axis: three of them are one number of 60 bits
@@ -326,7 +327,8 @@ def _chunks(source: PointSource) -> Iterator[FloatArray]:
         )
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    # Read as it is decoded: a file may be one group of rows, larger than memory.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
         names = ["x_nm", "y_nm", "z_nm"]
         missing = [name for name in names if name not in file.schema_arrow.names]
         if missing:
