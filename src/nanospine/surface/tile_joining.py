@@ -59,13 +59,7 @@ def join_tiles(
     ReadError
         Tiles that are damaged or do not belong together.
     """
-    if voids not in ("keep", "fill"):
-        raise GeometryError(f"surface: voids must be 'keep' or 'fill', found {voids!r}.")
-    if not 0 <= min_component_fraction <= 1:
-        raise GeometryError(
-            "surface: min_component_fraction must lie between 0 and 1, "
-            f"found {min_component_fraction!r}."
-        )
+    _check(voids, min_component_fraction)
     tiles = [TileFiles(folder) for folder in folders]
     if not any(sum(tile.n_faces) for tile in tiles):
         raise GeometryError(
@@ -94,6 +88,16 @@ def join_tiles(
         volume_nm3=float(parts.volume[keep].sum()),
         solid_nm3=float(parts.volume.sum()),
     )
+
+
+def _check(voids: str, min_component_fraction: float) -> None:
+    if voids not in ("keep", "fill"):
+        raise GeometryError(f"surface: voids must be 'keep' or 'fill', found {voids!r}.")
+    if not 0 <= min_component_fraction <= 1:
+        raise GeometryError(
+            "surface: min_component_fraction must lie between 0 and 1, "
+            f"found {min_component_fraction!r}."
+        )
 
 
 @dataclass(frozen=True, eq=False)
