@@ -106,9 +106,9 @@ def envelope(
         Even triangles with edges of about this length (:func:`nanospine.remesh`).
     adapt : bool
         With an alpha of "auto": localizations apart from all label take no part in the carving
-        (:func:`nanospine.surface.unevenness.scattered`), the sphere grows and shrinks with the
-        spacing of the label (:func:`nanospine.surface.unevenness.label_scale`; alpha is that of
-        the usual spacing), and holes in a membrane's label that are wider than an even label
+        (:func:`nanospine.surface.unevenness.scattered`), the sphere is smaller where the
+        label is denser than usual (:func:`nanospine.surface.unevenness.label_scale`; alpha is that
+        of the usual spacing), and holes in a membrane's label that are wider than an even label
         leaves are closed (:func:`nanospine.surface.holes.close_holes`). False: one sphere, all
         localizations.
     progress : callable, optional

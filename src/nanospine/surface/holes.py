@@ -36,8 +36,12 @@ _WIDEST = 0.9
 # so many times the volume of a ball as wide as the door.
 _WIDE = 1.5
 _LARGE = 7.0
-# Part of a room's wall that may be open: free space between dendrites is a room with wide doors.
-_OPEN = 0.2
+# Part of a room's wall that may be open: free space between dendrites, or between background, is a
+# room with doors everywhere.
+_OPEN = 0.4
+# Part of what hangs together with a room that is rooms: along the outside of a label with sparse
+# background there are pockets everywhere.
+_FREE = 0.5
 # Gates of one hole are not narrower than this part of the widest.
 _SAME = 0.7
 # Behind one hole there may be others into the same body, of which the widest counts first.
@@ -104,7 +108,7 @@ def close_holes(
     """
     widest = 0.0
     for _ in range(_ROUNDS):
-        room = _rooms(triangulation, depth, radii, volumes, limit_nm)
+        room = _rooms(triangulation, gates, depth, radii, volumes, limit_nm)
         if not room.any():
             break
         widest = max(widest, float(depth[room].max()))
@@ -117,11 +121,17 @@ def close_holes(
 
 
 def _rooms(
-    triangulation: Delaunay, depth: FloatArray, radii: FloatArray, volumes: FloatArray, limit: float
+    triangulation: Delaunay,
+    gates: FloatArray,
+    depth: FloatArray,
+    radii: FloatArray,
+    volumes: FloatArray,
+    limit: float,
 ) -> BoolArray:
     """Tell which tetrahedra are in rooms behind doors above the limit.
 
-    What is reached through the same narrowest door has the same depth to the last bit.
+    What is reached through the same narrowest door has the same depth to the last bit. The walls
+    of a room are label: free space between sparse background has doors on all sides.
     """
     beyond = np.flatnonzero((depth > limit) & np.isfinite(depth))
     doors, behind = np.unique(depth[beyond], return_inverse=True)
@@ -131,15 +141,17 @@ def _rooms(
     ball = 4.0 / 3.0 * np.pi * doors**3
     volume = np.bincount(behind, volumes[beyond], len(doors))
     is_room = ((widest > _WIDE * doors) & (volume > ball)) | (volume > _LARGE * ball)
-    behind = np.where(is_room[behind], behind, -1)
-    beyond, behind = beyond[behind >= 0], behind[behind >= 0]
-    wall, opening = _walls(
-        triangulation.points_nm, triangulation.tetrahedra, triangulation.neighbors, depth,
-        beyond, behind, len(doors),
-    )  # fmt: skip
-    is_room &= opening < _OPEN * (wall + opening)
-    room = np.zeros(len(depth), dtype=bool)
-    room[beyond[is_room[behind]]] = True
+    room, candidate = np.zeros(len(depth), dtype=bool), np.zeros(len(depth), dtype=bool)
+    candidate[beyond[is_room[behind]]] = True
+    visited = np.full(len(depth), -1, dtype=np.int64)
+    for number in np.flatnonzero(is_room):
+        inside = beyond[behind == number]
+        wall, opening, free, around = _walls(
+            triangulation.points_nm, triangulation.tetrahedra, triangulation.neighbors, gates,
+            volumes, depth, candidate, inside, number, limit, visited,
+        )  # fmt: skip
+        if opening < _OPEN * (wall + opening) and free > _FREE * around:
+            room[inside] = True
     return room
 
 
@@ -151,22 +163,47 @@ def _doors(gates, neighbors, radii):
     for t in range(m):
         for j in range(4):
             other = neighbors[t, j]
-            if other > t and min(radii[t], radii[other]) > _NARROW * gates[t, j]:
+            if 0 <= other < t:
+                continue
+            space = radii[t] if other < 0 else min(radii[t], radii[other])
+            if space > _NARROW * gates[t, j]:
                 found[count] = gates[t, j]
                 count += 1
     return found[:count].copy()
 
 
 @njit(cache=True)
-def _walls(points, tetrahedra, neighbors, depth, beyond, behind, n_rooms):
-    """Area of each room's facets towards what is deeper inside, and towards the outside."""
-    wall, opening = np.zeros(n_rooms), np.zeros(n_rooms)
+def _walls(
+    points, tetrahedra, neighbors, gates, volumes, depth, candidate, inside, number, limit, visited
+):
+    """Area of label around a room, of doors to outside in it, volume of rooms in it, and of all.
+
+    All that can be reached from the room through doors, but not past its own door, is looked at.
+    """
+    own = depth[inside[0]]
+    stack = np.empty(depth.shape[0], dtype=np.int64)
+    size = 0
+    for i in range(inside.shape[0]):
+        visited[inside[i]] = number
+        stack[size] = inside[i]
+        size += 1
+    wall = opening = free = around = 0.0
     u, v = np.empty(3), np.empty(3)
-    for i in range(beyond.shape[0]):
-        t = beyond[i]
+    while size:
+        size -= 1
+        t = stack[size]
+        around += volumes[t]
+        if candidate[t]:
+            free += volumes[t]
         for j in range(4):
             other = neighbors[t, j]
-            if other >= 0 and depth[other] == depth[t]:
+            if other >= 0 and visited[other] == number:
+                continue
+            is_door = gates[t, j] > limit
+            if is_door and other >= 0 and depth[other] <= own:
+                visited[other] = number
+                stack[size] = other
+                size += 1
                 continue
             a = tetrahedra[t, (j + 1) % 4]
             b = tetrahedra[t, (j + 2) % 4]
@@ -178,11 +215,11 @@ def _walls(points, tetrahedra, neighbors, depth, beyond, behind, n_rooms):
             for k in range(3):
                 p, q = (k + 1) % 3, (k + 2) % 3
                 square += (u[p] * v[q] - u[q] * v[p]) ** 2
-            if other >= 0 and depth[other] < depth[t]:
-                wall[behind[i]] += 0.5 * np.sqrt(square)
+            if is_door:
+                opening += 0.5 * np.sqrt(square)
             else:
-                opening[behind[i]] += 0.5 * np.sqrt(square)
-    return wall, opening
+                wall += 0.5 * np.sqrt(square)
+    return wall, opening, free, around
 
 
 @njit(cache=True)

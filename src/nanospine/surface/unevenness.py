@@ -33,9 +33,9 @@ _LEAST = 500
 _MOST = 0.5
 # Differences up to the first factor are chance, or the shape of the sample; beyond the second none.
 _CHANCE, _SURE = 1.35, 1.75
-# Beyond these factors scale does not follow density.
+# Beyond this factor the scale does not follow the density. What is sparser than usual is hard to
+# tell from background, around which larger spheres would make bodies.
 _FINEST_SCALE = 1.0 / 3.0
-_COARSEST_SCALE = {"membrane": 3.0, "filled": 1.0}
 # Most cells along an axis: their numbers must not overflow.
 _FINEST = 2**20
 
@@ -94,8 +94,7 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     The spacing is the side of 27 cells over the root (square root of a membrane, cube root of a
     volume) of the number of occupied voxels in them, at the densest of the cells around.
     Differences below a factor of 1.35 are taken for chance (1 is given), those above 1.75 are not,
-    up to a factor of 3; filled, what is sparser than usual is left at 1, as it is hard to tell
-    from background.
+    down to a third; what is sparser than usual is left at 1, as it is hard to tell from background.
 
     Parameters
     ----------
@@ -110,10 +109,10 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     --------
     >>> rng = np.random.default_rng(0)
     >>> sheet = rng.uniform(0, 1000, (40_000, 3)) * [2, 1, 0.01]
-    >>> sheet = sheet[(sheet[:, 0] < 1000) | (rng.random(40_000) < 0.1)]
+    >>> sheet = sheet[(sheet[:, 0] > 1900) | (rng.random(40_000) < 0.15)]
     >>> scale = label_scale(sheet, "membrane")
-    >>> np.round([np.median(scale[sheet[:, 0] < 900]), np.median(scale[sheet[:, 0] > 1100])], 1)
-    array([1. , 3. ])
+    >>> np.round([np.median(scale[sheet[:, 0] < 1800]), np.median(scale[sheet[:, 0] > 1950])], 1)
+    array([1. , 0.4])
     """
     if len(points) < _LEAST:
         return np.ones(len(points))
@@ -135,7 +134,7 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     off = np.log(spacing / np.median(spacing))
     sure = (np.abs(off) - np.log(_CHANCE)) / np.log(_SURE / _CHANCE)
     scale = np.exp(off * np.clip(sure, 0.0, 1.0))
-    return np.asarray(np.clip(scale, _FINEST_SCALE, _COARSEST_SCALE[label]))
+    return np.asarray(np.clip(scale, _FINEST_SCALE, 1.0))
 
 
 def _usual(points: FloatArray) -> _Cells:
