@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanospine.surface.unevenness import _cells, _parts, _sums, label_scale, scattered
+from nanospine.surface.unevenness import _around, _cells, _parts, label_scale, scattered
 
 
 def ball(n, seed=0, radius=300.0, noise=8.0):
@@ -27,7 +27,7 @@ def test_cells_hold_what_a_dictionary_counts(seed, n, voxel):
     cells = _cells(points, voxel)
     place = np.floor((points - points.min(axis=0)) / voxel).astype(int)
     voxels = Counter(tuple(c // 3 for c in v) for v in {tuple(v) for v in place})
-    total = _sums(cells.key, cells.occupied, *cells.strides)
+    total = _around(cells.key, cells.occupied, *cells.strides, False)
     for i, v in enumerate(place // 3):
         assert cells.occupied[cells.of[i]] == voxels[tuple(v)]
         around = sum(voxels[tuple(v + np.array(s))] for s in product((-1, 0, 1), repeat=3))

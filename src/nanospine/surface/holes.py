@@ -144,8 +144,10 @@ def _rooms(
     room, candidate = np.zeros(len(depth), dtype=bool), np.zeros(len(depth), dtype=bool)
     candidate[beyond[is_room[behind]]] = True
     visited = np.full(len(depth), -1, dtype=np.int64)
+    beyond = beyond[np.argsort(behind, kind="stable")]  # room by room
+    ends = np.cumsum(np.bincount(behind, minlength=len(doors)))
     for number in np.flatnonzero(is_room):
-        inside = beyond[behind == number]
+        inside = beyond[ends[number - 1] if number else 0 : ends[number]]
         wall, opening, free, around = _walls(
             triangulation.points_nm, triangulation.tetrahedra, triangulation.neighbors, gates,
             volumes, depth, candidate, inside, number, limit, visited,

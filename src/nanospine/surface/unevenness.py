@@ -127,8 +127,8 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
         cells = usual if factor == 1.0 else _cells(points, factor * usual.voxel_nm)
         # the densest of the cells around: noise's tails and background beside a label are as
         # dense as the label
-        total = _sums(cells.key, cells.occupied, *cells.strides)
-        total = _most(cells.key, total, *cells.strides)[cells.of]
+        total = _around(cells.key, cells.occupied, *cells.strides, False)
+        total = _around(cells.key, total, *cells.strides, True)[cells.of]
         new = np.isnan(spacing) & ((total >= _ENOUGH) | (factor == 4.0))
         spacing[new] = 9.0 * cells.voxel_nm / total[new] ** (1.0 / power)
     off = np.log(spacing / np.median(spacing))
@@ -196,10 +196,10 @@ def _occupied(voxel, cell, order):
 
 
 @njit(cache=True)
-def _sums(key, count, along_z, along_yz):
-    """Occupied voxels in each cell and its 26 neighbours."""
+def _around(key, count, along_z, along_yz, largest):
+    """Sum of the counts in each cell and its 26 neighbours, or the largest of them."""
     n = key.shape[0]
-    total = np.zeros(n, dtype=np.int64)
+    found = np.zeros(n, dtype=np.int64)
     for dx in range(-1, 2):
         for dy in range(-1, 2):
             at = 0  # keys rise, and so do those of the neighbours: one walk along the list
@@ -209,28 +209,9 @@ def _sums(key, count, along_z, along_yz):
                     at += 1
                 other = at
                 while other < n and key[other] <= first + 2:
-                    total[c] += count[other]
+                    found[c] = max(found[c], count[other]) if largest else found[c] + count[other]
                     other += 1
-    return total
-
-
-@njit(cache=True)
-def _most(key, count, along_z, along_yz):
-    """Largest count of each cell and its 26 neighbours."""
-    n = key.shape[0]
-    most = count.copy()
-    for dx in range(-1, 2):
-        for dy in range(-1, 2):
-            at = 0
-            for c in range(n):
-                first = key[c] + dx * along_yz + dy * along_z - 1
-                while at < n and key[at] < first:
-                    at += 1
-                other = at
-                while other < n and key[other] <= first + 2:
-                    most[c] = max(most[c], count[other])
-                    other += 1
-    return most
+    return found
 
 
 @njit(cache=True)
