@@ -35,7 +35,6 @@ __all__ = ["Envelope", "envelope"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 # Offsets are averaged over this many alphas: alpha is the largest gap of the label, and a patch
 # of that size holds some twenty molecules.
