@@ -19,6 +19,8 @@ from nanospine.surface.tile_boundary import TileBoundary
 __all__ = ["TileFiles", "save_boundary"]
 
 Array = npt.NDArray[Any]
+# Shape, kind of number, and where the numbers begin.
+_Head = tuple[tuple[int, ...], np.dtype[Any], int]
 
 _COUNTS = ("n_vertices", "n_faces", "n_points", "n_tetrahedra", "volume_nm3")
 _COLUMNS = tuple(item.name for item in fields(TileBoundary) if item.name not in _COUNTS)
@@ -77,6 +79,7 @@ class TileFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._heads: dict[str, _Head] = {}
         try:
             with np.load(folder / "counts.npz", allow_pickle=False) as counts:
                 self.n_vertices: tuple[int, ...] = tuple(counts["n_vertices"].tolist())
@@ -93,10 +96,10 @@ class TileFiles:
         """Read rows of a column."""
         try:
             with self._path(name).open("rb") as file:
-                shape, kind = _head(file)
+                shape, kind, start = self._head(name, file)
                 stop = shape[0] if end is None else end
                 width = int(np.prod(shape[1:], dtype=np.int64))
-                file.seek(begin * width * kind.itemsize, os.SEEK_CUR)
+                file.seek(start + begin * width * kind.itemsize)
                 data = np.fromfile(file, kind, (stop - begin) * width)
             return data.reshape(stop - begin, *shape[1:])
         except (OSError, ValueError) as error:
@@ -104,10 +107,12 @@ class TileFiles:
 
     def write(self, name: str, values: Array) -> None:
         """Add a column, or write it anew."""
+        self._heads.pop(name, None)
         _write(self._path(name), values)
 
     def reserve(self, name: str, shape: Sequence[int], kind: npt.DTypeLike) -> None:
         """Make room for a column that is written in pieces."""
+        self._heads.pop(name, None)
         with self._path(name).open("wb") as file:
             head = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, head)
@@ -117,9 +122,9 @@ class TileFiles:
     def fill(self, name: str, begin: int, values: Array) -> None:
         """Write rows of a column that there is room for."""
         with self._path(name).open("r+b") as file:
-            shape, kind = _head(file)
+            shape, kind, start = self._head(name, file)
             width = int(np.prod(shape[1:], dtype=np.int64))
-            file.seek(begin * width * kind.itemsize, os.SEEK_CUR)
+            file.seek(start + begin * width * kind.itemsize)
             file.write(np.ascontiguousarray(values, dtype=kind).tobytes())
 
     def _path(self, name: str) -> Path:
@@ -128,18 +133,24 @@ class TileFiles:
     def _shape(self, name: str) -> tuple[int, ...]:
         try:
             with self._path(name).open("rb") as file:
-                return _head(file)[0]
+                return self._head(name, file)[0]
         except (OSError, ValueError) as error:
             raise ReadError(f"{self._path(name)}: is damaged ({error}).") from error
 
+    def _head(self, name: str, file: Any) -> _Head:
+        """Read the head of a column once; each reading leaves cycles for the collector."""
+        if name not in self._heads:
+            self._heads[name] = _read_head(file)
+        return self._heads[name]
 
-def _head(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+
+def _read_head(file: Any) -> _Head:
     """Read the head of a .npy file; nothing but plain numbers is taken."""
     np.lib.format.read_magic(file)
     shape, fortran_order, kind = np.lib.format.read_array_header_1_0(file)
     if fortran_order or kind.hasobject:
         raise ValueError("not rows of numbers")
-    return shape, kind
+    return shape, kind, file.tell()
 
 
 def _write(path: Path, values: Array, *, safe: bool = False) -> None:
