@@ -226,6 +226,10 @@ def test_the_surface_of_1e5_points_in_tiles(tmp_path: Path) -> None:
     facets = np.concatenate([np.delete(whole.tetrahedra, j, axis=1) for j in range(4)])
     _, uses = np.unique(np.sort(facets, axis=1), axis=0, return_counts=True)
     assert len(tiled.boundary()) == len(whole.boundary()) == (uses == 1).sum()
+    np.testing.assert_array_equal(
+        np.unique(np.sort(tiled.boundary(), axis=1), axis=0),
+        np.unique(np.sort(whole.boundary(), axis=1), axis=0),
+    )
 
 
 def test_voids_and_components_are_chosen() -> None:

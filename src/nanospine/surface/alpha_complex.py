@@ -14,11 +14,7 @@ from numba import njit
 
 from nanospine.core.errors import GeometryError
 from nanospine.core.progress import Progress, report
-from nanospine.surface.complex_surface import (
-    closed_boundary,
-    closed_surface,
-    facet_partners,
-)
+from nanospine.surface.complex_surface import closed_boundary, closed_surface
 from nanospine.surface.delaunay import delaunay
 from nanospine.surface.gates import circumradius
 from nanospine.surface.parts import kept_parts
@@ -32,6 +28,8 @@ IntArray = npt.NDArray[np.int64]
 
 # One triangulation of more takes longer and more memory than its tiles.
 _POINTS_PER_TILE = 500_000
+# Corners of the facet opposite each corner, counterclockwise from outside.
+_SIDES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +46,8 @@ class AlphaComplex:
         Of each.
     volume_nm3 : float
         Of all.
+    facets : ndarray of int, shape (k, 3)
+        What :meth:`boundary` gives.
     n_points : int
         Of the source.
     n_tiles : int
@@ -58,6 +58,7 @@ class AlphaComplex:
     tetrahedra: npt.NDArray[np.integer] = field(repr=False)
     circumradius_nm: FloatArray = field(repr=False)
     volume_nm3: float
+    facets: npt.NDArray[np.integer] = field(repr=False)
     n_points: int
     n_tiles: int = 1
 
@@ -70,7 +71,7 @@ class AlphaComplex:
         >>> alpha_complex(cube, 8.0).boundary().shape
         (12, 3)
         """
-        return open_facets(self.tetrahedra, self.n_points)
+        return self.facets
 
     def surface(
         self,
@@ -122,7 +123,7 @@ class AlphaComplex:
                 f"surface: the alpha complex at {self.alpha_nm:g} nm is empty; the points are "
                 "farther apart. Give a larger alpha_nm."
             )
-        rows, corners, neighbors = closed_boundary(self.tetrahedra, self.n_points)
+        rows, corners, neighbors = closed_boundary(self.tetrahedra, self.facets, self.n_points)
         points = rows_of(source, rows, self.n_points)
         vertices, faces, _ = closed_surface(points, corners, neighbors)
         keep = kept_parts(vertices, faces, voids == "fill", min_component_fraction)
@@ -177,21 +178,22 @@ def alpha_complex(
     >>> tiled.n_tiles > 5, len(tiled.tetrahedra) == len(whole.tetrahedra)
     (True, True)
     """
-    tetrahedra, radii, volume, n_points, count = [], [], 0.0, 0, 0
-    for tile, corners, radius in alpha_tiles(
-        source, alpha_nm, points_per_tile=points_per_tile, folder=folder, threads=threads,
-        progress=progress,
-    ):  # fmt: skip
+    tetrahedra, radii, facets, volume, n_points, count = [], [], [], 0.0, 0, 0
+    for tile, corners, radius, sides in _tiles(
+        source, alpha_nm, points_per_tile, folder, threads, progress
+    ):
         n_points += int(tile.own.sum())
         count += 1
         volume += float(np.abs(simplex_volumes(tile.points_nm, corners)).sum())
         # rows below 2**31 in half the memory
         kind = np.int32 if tile.ids[-1] < 2**31 else np.int64
         tetrahedra.append(tile.ids[corners].astype(kind))
+        facets.append(tile.ids[sides].astype(kind))
         radii.append(radius)
     return AlphaComplex(
-        float(alpha_nm), np.concatenate(tetrahedra), np.concatenate(radii), volume, n_points, count
-    )
+        float(alpha_nm), np.concatenate(tetrahedra), np.concatenate(radii), volume,
+        np.concatenate(facets), n_points, count,
+    )  # fmt: skip
 
 
 def alpha_tiles(
@@ -221,6 +223,17 @@ def alpha_tiles(
     ...     alpha_complex(points, 6.0).tetrahedra)
     True
     """
+    for tile, corners, radius, _ in _tiles(
+        source, alpha_nm, points_per_tile, folder, threads, progress
+    ):
+        yield tile, corners, radius
+
+
+def _tiles(
+    source: PointSource, alpha_nm: float, points_per_tile: int | None, folder: str | Path | None,
+    threads: int | None, progress: Progress | None,
+) -> Iterator[tuple[Tile, IntArray, FloatArray, IntArray]]:  # fmt: skip
+    """Give tiles and what :func:`tile_complex` finds in each."""
     if not (np.isfinite(alpha_nm) and alpha_nm > 0):
         raise GeometryError(f"alpha_complex: a positive alpha_nm was expected, found {alpha_nm!r}.")
     if points_per_tile is not None and points_per_tile < 1:
@@ -236,52 +249,94 @@ def alpha_tiles(
 
 def tile_complex(
     tile: Tile, alpha_nm: float, *, halo: bool = False, threads: int | None = None
-) -> tuple[IntArray, FloatArray]:
-    """Give the tetrahedra of the alpha complex that count in a tile with a halo of 2 alpha.
+) -> tuple[IntArray, FloatArray, IntArray]:
+    """Give what counts of the alpha complex in a tile with a halo of 2 alpha.
+
+    Facets of the boundary count where their own lowest vertex does: the circumspheres on both sides
+    hold it, so the halo covers them; from the lowest vertex of the tetrahedron behind it might not.
 
     With `halo` also the others: those whose circumsphere reaches out of the halo may be wrong.
+
+    Returns
+    -------
+    tetrahedra : ndarray of int64, shape (m, 4)
+    circumradius_nm : ndarray, shape (m,)
+    boundary : ndarray of int64, shape (k, 3)
+        Facets.
     """
     try:
-        corners = delaunay(tile.points_nm, threads=threads).tetrahedra
+        whole = delaunay(tile.points_nm, threads=threads)
     except GeometryError:  # too few points, or on one plane: no tetrahedron
-        return np.empty((0, 4), dtype=np.int64), np.empty(0)
+        nothing = np.empty((0, 4), dtype=np.int64)
+        return nothing, np.empty(0), nothing[:, :3]
     own = np.ones_like(tile.own) if halo else tile.own
-    return _chosen(tile.points_nm, corners, own, float(alpha_nm))
+    corners, radii, small = _chosen(tile.points_nm, whole.tetrahedra, own, float(alpha_nm))
+    facets = _open_facets(whole.tetrahedra, whole.neighbors, small, own)
+    return corners, radii, facets
 
 
 @njit(cache=True)
 def _chosen(points, tetrahedra, own, alpha):  # type: ignore[no-untyped-def]
     """Keep small tetrahedra whose lowest vertex is owned, vertices sorted but for the sign.
 
-    Sorted first, so that the same four points give the same radius in every tile.
+    Sorted first, so that the same four points give the same radius in every tile. Tells also which
+    are small, owned or with an owned vertex.
     """
     m = tetrahedra.shape[0]
     kept = np.empty((m, 4), dtype=np.int64)
     radii = np.empty(m)
+    small = np.zeros(m, dtype=np.bool_)
+    corners, room = np.empty(4, dtype=np.int64), np.empty((3, 3))
     count = 0
     for t in range(m):
-        corners = tetrahedra[t].copy()
+        owned = False
+        for i in range(4):
+            corners[i] = tetrahedra[t, i]
+            owned |= own[corners[i]]
+        if not owned:
+            continue
         swaps = 0
         for i in range(1, 4):
             for j in range(i, 0, -1):
                 if corners[j] < corners[j - 1]:
                     corners[j], corners[j - 1] = corners[j - 1], corners[j]
                     swaps += 1
-        if not own[corners[0]]:
-            continue
-        radius = circumradius(points, corners)
+        radius = circumradius(points, corners, room)
         if radius > alpha:
+            continue
+        small[t] = True
+        if not own[corners[0]]:
             continue
         if swaps % 2:
             corners[2], corners[3] = corners[3], corners[2]
         kept[count] = corners
         radii[count] = radius
         count += 1
-    return kept[:count].copy(), radii[:count].copy()
+    return kept[:count].copy(), radii[:count].copy(), small
 
 
-def open_facets(tetrahedra: npt.NDArray[np.integer], n_points: int) -> npt.NDArray[np.integer]:
-    """Give the facets that belong to one tetrahedron only, counterclockwise from outside."""
-    partner = facet_partners(tetrahedra, n_points)
-    return np.concatenate([tetrahedra[partner[:, j] < 0][:, side] for j, side in enumerate(
-        ([1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]))])  # fmt: skip
+@njit(cache=True)
+def _open_facets(tetrahedra, neighbors, small, own):  # type: ignore[no-untyped-def]
+    """Facets of small tetrahedra with none across, those whose lowest vertex is owned."""
+    m = tetrahedra.shape[0]
+    count = 0
+    for t in range(m):
+        if small[t]:
+            for j in range(4):
+                u = neighbors[t, j]
+                count += u < 0 or not small[u]
+    found = np.empty((count, 3), dtype=np.int64)
+    count = 0
+    for t in range(m):
+        if not small[t]:
+            continue
+        for j in range(4):
+            u = neighbors[t, j]
+            if u >= 0 and small[u]:
+                continue
+            four, side = tetrahedra[t], _SIDES[j]
+            a, b, c = four[side[0]], four[side[1]], four[side[2]]
+            if own[min(a, b, c)]:
+                found[count, 0], found[count, 1], found[count, 2] = a, b, c
+                count += 1
+    return found[:count].copy()

@@ -99,7 +99,7 @@ def _facet(tetrahedra, t, j):  # type: ignore[no-untyped-def]
 
 
 def closed_boundary(
-    tetrahedra: npt.NDArray[np.integer], n_points: int
+    tetrahedra: npt.NDArray[np.integer], boundary: npt.NDArray[np.integer], n_points: int
 ) -> tuple[npt.NDArray[np.integer], IntArray, IntArray]:
     """Choose what the surface of a set of tetrahedra is made from.
 
@@ -107,6 +107,8 @@ def closed_boundary(
     ----------
     tetrahedra : ndarray of int, shape (m, 4)
         Rows of points.
+    boundary : ndarray of int, shape (k, 3)
+        All facets that belong to one of them only.
     n_points : int
 
     Returns
@@ -119,22 +121,24 @@ def closed_boundary(
     neighbors : ndarray of int64, shape (c + 1, 4)
         -1 across the boundary.
     """
-    partner = facet_partners(tetrahedra, n_points)
     on_boundary = np.zeros(n_points, dtype=np.bool_)
-    for j in range(4):
-        others = [i for i in range(4) if i != j]
-        on_boundary[tetrahedra[partner[:, j] < 0][:, others]] = True
-    chosen = np.flatnonzero(on_boundary[tetrahedra].sum(axis=1) > 1)
-    chosen = chosen[np.lexsort(tetrahedra[chosen].T[::-1])]
+    on_boundary[boundary] = True
+    chosen = tetrahedra[on_boundary[tetrahedra].sum(axis=1) > 1]
+    chosen = chosen[np.lexsort(chosen.T[::-1])]
     c = len(chosen)
-    place = np.full(len(tetrahedra) + 1, c, dtype=np.int64)
-    place[chosen] = np.arange(c)
-    place[-1] = -1  # what -1 takes
-    neighbors = np.full((c + 1, 4), c, dtype=np.int64)
-    neighbors[:-1] = place[partner[chosen]]
-    rows, where = np.unique(tetrahedra[chosen], return_inverse=True)
+    used = np.zeros(n_points, dtype=np.bool_)
+    used[chosen] = True
+    rows = np.flatnonzero(used)
     corners = np.zeros((c + 1, 4), dtype=np.int64)
-    corners[:-1] = np.asarray(where).reshape(-1, 4)
+    corners[:-1] = (np.cumsum(used) - 1)[chosen]
+    neighbors = np.full((c + 1, 4), c, dtype=np.int64)
+    neighbors[:-1] = facet_partners(corners[:-1], len(rows))
+    # What lies across three points of the boundary has them, too, and was chosen if it is there.
+    outer = on_boundary[rows][corners[:-1]]
+    for j in range(4):
+        alone = neighbors[:-1, j] < 0
+        open_side = np.delete(outer, j, axis=1).all(axis=1)
+        neighbors[:-1, j][alone & ~open_side] = c
     return rows, corners, neighbors
 
 

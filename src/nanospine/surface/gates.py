@@ -79,10 +79,12 @@ def _radii_and_volumes(points, middle, tetrahedra):
 
 
 @njit(cache=True)
-def circumradius(points, corners):
-    """Radius of the sphere through four points; infinite where they are flat."""
-    a = points[corners[0]]
-    return _radius(points[corners[1]] - a, points[corners[2]] - a, points[corners[3]] - a)
+def circumradius(points, corners, room):
+    """Radius of the sphere through four points, infinite where they are flat; `room` is (3, 3)."""
+    for i in range(3):
+        for k in range(3):
+            room[i, k] = points[corners[i + 1], k] - points[corners[0], k]
+    return _radius(room[0], room[1], room[2])
 
 
 @lean

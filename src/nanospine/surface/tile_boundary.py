@@ -108,12 +108,12 @@ def tile_boundary(tile: Tile, alpha_nm: float, *, threads: int | None = None) ->
     ...     alpha_complex(points, 15.0).surface(points).faces)
     True
     """
-    tetrahedra, _ = tile_complex(tile, alpha_nm, halo=True, threads=threads)
+    tetrahedra, _, sides = tile_complex(tile, alpha_nm, halo=True, threads=threads)
     mine = tetrahedra[tile.own[tetrahedra[:, 0]]]
     n_tetrahedra = len(mine)
     volume = float(np.abs(simplex_volumes(tile.points_nm, mine)).sum())
-    rows, corners, neighbors = closed_boundary(tetrahedra, len(tile.ids))
-    del tetrahedra, mine
+    rows, corners, neighbors = closed_boundary(tetrahedra, sides, len(tile.ids))
+    del tetrahedra, mine, sides
     facets = _Facets(tile, rows, corners, neighbors)
     return facets.given(int(tile.own.sum()), n_tetrahedra, volume)
 
