@@ -96,10 +96,13 @@ def test_a_linker_is_taken_out_and_blinks_do_not_average_it_away():
         way = np.random.default_rng(100 + seed).normal(size=(300, 3))
         xyz += 20 * (way / np.linalg.norm(way, axis=1, keepdims=True))[molecule]
         options = {"precision_nm": (8, 8, 16), "molecule": molecule}
-        plain.append(measure_neck(xyz, line, **options).constriction.diameter_nm)
         told.append(measure_neck(xyz, line, linker_nm=20, **options).constriction.diameter_nm)
+        # The linker that is not told may look like a neck so short that it is refused.
+        untold = measure_neck(xyz, line, **options).constriction
+        plain.append(np.nan if untold is None else untold.diameter_nm)
     assert np.mean(told) == pytest.approx(80, abs=2.5)
-    error = np.abs(np.array([plain, told]) - 80).mean(axis=1)
+    assert np.isfinite(plain).sum() >= 4
+    error = np.nanmean(np.abs(np.array([plain, told]) - 80), axis=1)
     assert error[0] > 2 * error[1]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TYPES", "DendriteTruth", "Shape", "SpineSpec", "build_shape", "plant", "shifted"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 TYPES = ("stubby", "thin", "mushroom", "filopodium", "branched")
 
@@ -139,9 +140,9 @@ class Shape:
         xyz = np.asarray(xyz_nm, dtype=np.float64)
         shaft = self.shaft.signed_distance_nm(xyz)
         result = shaft.copy()
+        columns = np.ascontiguousarray(xyz.T)
         for spine in self.planted:
-            low, high = spine.bounds_nm
-            near = np.flatnonzero(((xyz >= low - 150) & (xyz <= high + 150)).all(axis=1))
+            near = _within(columns, *spine.bounds_nm, 150.0)
             part = spine.signed_distance_nm(xyz[near])
             # Rounded into the shaft, not into neighbours: their membranes do not fuse.
             own = smooth_union(shaft[near], part, _SHAFT_JOINT_NM)
@@ -167,6 +168,15 @@ class Shape:
         from nanospine.simulate.truth import truth_of
 
         return truth_of(self)
+
+
+def _within(columns: FloatArray, low: FloatArray, high: FloatArray, reach: float) -> IntArray:
+    """Points in a box and around it; axis by axis, as most fall out at the first."""
+    kept = np.flatnonzero((columns[0] >= low[0] - reach) & (columns[0] <= high[0] + reach))
+    for k in (1, 2):
+        values = columns[k][kept]
+        kept = kept[(values >= low[k] - reach) & (values <= high[k] + reach)]
+    return kept
 
 
 def build_shape(
