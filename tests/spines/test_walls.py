@@ -9,7 +9,15 @@ from scipy import ndimage
 
 import nanospine as ns
 from nanospine.simulate import SpineSpec
-from nanospine.spines.walls import Membrane, _inside, excess, membrane_of, part_by_walls
+from nanospine.spines.grid_graph import grid_graph
+from nanospine.spines.walls import (
+    Membrane,
+    _inside,
+    _join_open,
+    excess,
+    membrane_of,
+    part_by_walls,
+)
 from nanospine.surface.enveloped import Envelope
 
 PER_NM2 = 3e-3
@@ -121,3 +129,24 @@ def test_neighbours_with_a_gap_of_30_nm_are_two_spines(kind, sizes, apart_nm):
     assert table["type"].tolist() == [kind, kind]
     x = np.sort(table["tip_x_nm"])
     np.testing.assert_allclose(x, [1300 - apart_nm / 2, 1300 + apart_nm / 2], atol=160)
+
+
+@pytest.mark.parametrize(
+    ("tall", "closed", "side", "one"),
+    [
+        (20, 0.0, 10, True),  # a swelling of 500 nm whose two feet were taken for two stems
+        (20, 0.4, 10, True),
+        (20, 1.0, 10, False),  # a wall
+        (20, 0.6, 10, False),
+        (20, 0.0, 2, False),  # hardly open
+        (40, 0.0, 10, False),  # two of 1000 nm
+    ],
+)
+def test_low_parts_are_one_with_what_they_are_open_to(tall, closed, side, one):
+    shape = (tall, side, 12)
+    voxels = np.argwhere(np.ones(shape, dtype=bool))
+    plain, _ = grid_graph(voxels, np.ones(len(voxels)), shape, 25.0)
+    label = (voxels[:, 2] >= 6).astype(np.int64)
+    is_wall = (np.abs(voxels[:, 2] - 5.5) < 1) & (voxels[:, 0] < closed * tall)
+    _join_open(plain + plain.T, label, is_wall, np.ones(len(voxels), bool), 25.0 * voxels[:, 0])
+    assert (len(np.unique(label)) == 1) == one

@@ -21,6 +21,7 @@ __all__ = ["Membrane", "excess", "membrane_of", "part_by_walls"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 HeightAt = Callable[[FloatArray], FloatArray]
 
 _VOXEL_NM = 25.0
@@ -33,6 +34,9 @@ _FREE, _COST, _WALL = 0.1, 100.0, 0.15
 # Deep inside there is neither noise nor membrane: localizations there are walls, or background.
 _DEEP_VOXELS = 2.0
 _LEAST_WALL = 10
+# What rises less than this is one with what it meets in an opening as wide as that, if less than
+# this part of the border is wall.
+_RIM_VOXELS, _LOW_NM, _OPENING_NM2, _LEAST_CLOSED = 1.5, 800.0, 3e4, 0.5
 # A wide way costs less than a narrow one, from this radius downward.
 _WIDE_NM, _NARROW_NM = 100.0, 15.0
 _INWARD_NM = 15.0
@@ -156,6 +160,7 @@ def part_by_walls(
     for number, part in enumerate(parts):
         label[mine[part]] = number
     _merge_scraps(plain, label, len(parts))
+    _join_open(plain, label, wall > _WALL, depth[tuple(voxels.T)] > _RIM_VOXELS, height)
     return _in_one_piece(mesh, patch, label[nearest])
 
 
@@ -241,6 +246,42 @@ def _merge_scraps(plain: sparse.csr_matrix, label: IntArray, count: int) -> None
         shared[target] += shared[scrap]
         shared[:, target] += shared[:, scrap]
         shared[scrap] = shared[:, scrap] = shared[target, target] = 0.0
+
+
+def _join_open(
+    plain: sparse.csr_matrix, label: IntArray, is_wall: BoolArray, is_deep: BoolArray,
+    height: FloatArray,
+) -> None:  # fmt: skip
+    """Join low parts to what they are open to, the widest opening first.
+
+    A swelling of the shaft has several feet in the lowest bands, and no walls between them. Tall
+    parts stand by themselves, although their wall may have holes. A border counts below the
+    rim of the envelope only, where noise and membrane are told apart.
+    """
+    edges = plain.tocoo()
+    first, second = label[edges.row], label[edges.col]
+    border = (edges.data < 1.01 * _VOXEL_NM) & (first >= 0) & (second >= 0) & (first != second)
+    border &= is_deep[edges.row] & is_deep[edges.col]
+    walled = (is_wall[edges.row] | is_wall[edges.col])[border]
+    count = int(label.max(initial=-1)) + 1
+    shape = (count, count)
+    pairs = (first[border], second[border])
+    total = sparse.coo_matrix((np.ones(len(walled)), pairs), shape=shape).toarray()
+    closed = sparse.coo_matrix((walled.astype(float), pairs), shape=shape).toarray()
+    rise = np.zeros(count)
+    np.maximum.at(rise, label[label >= 0], height[label >= 0])
+    while count:
+        low = np.minimum(rise[:, None], rise) < _LOW_NM
+        opening = np.where(low & (closed < _LEAST_CLOSED * total), total - closed, 0.0)
+        a, b = np.unravel_index(int(opening.argmax()), shape)
+        if opening[a, b] * _VOXEL_NM**2 < 2 * _OPENING_NM2:  # each pair is there twice
+            return
+        label[label == b] = a
+        rise[a] = max(rise[a], rise[b])
+        for table in (total, closed):
+            table[a] += table[b]
+            table[:, a] += table[:, b]
+            table[b] = table[:, b] = table[a, a] = 0.0
 
 
 def _open_ways(plain: sparse.csr_matrix, wall: npt.NDArray[np.bool_]) -> sparse.csr_matrix:
