@@ -26,6 +26,9 @@ class _HasDistance(Protocol):
     def signed_distance_nm(self, xyz_nm: FloatArray) -> FloatArray:
         """Distance to the surface, negative inside."""
 
+    def distance_and_gradient(self, xyz_nm: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distance, and its gradient."""
+
 
 def mesh_of(shape: _HasDistance, voxel_nm: float) -> trimesh.Trimesh:
     """Mesh the zero level of a signed distance by marching cubes.
@@ -68,16 +71,8 @@ def mesh_of(shape: _HasDistance, voxel_nm: float) -> trimesh.Trimesh:
     return max(parts, key=lambda part: float(part.volume)) if len(parts) > 1 else mesh
 
 
-def _newton_step(shape: _HasDistance, xyz: FloatArray, h: float = 0.5) -> FloatArray:
-    here = shape.signed_distance_nm(xyz)
-    gradient = np.stack(
-        [
-            (shape.signed_distance_nm(xyz + h * e) - shape.signed_distance_nm(xyz - h * e))
-            / (2 * h)
-            for e in np.eye(3)
-        ],
-        axis=1,
-    )
+def _newton_step(shape: _HasDistance, xyz: FloatArray) -> FloatArray:
+    here, gradient = shape.distance_and_gradient(xyz)
     square = np.maximum((gradient**2).sum(axis=1), 0.25)
     # At the crease of a fork the gradient jumps: never step farther than the mesh is fine.
     return np.clip(here / square, -5.0, 5.0)[:, None] * gradient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ TYPES = ("stubby", "thin", "mushroom", "filopodium", "branched")
 _SHAFT_JOINT_NM = 60.0
 _HEAD_JOINT_NM = 40.0
 _STEP_NM = 10.0
+# Step of differences; how much farther than the nearest a surface may be that they still see.
+_SLOPE_NM, _AS_NEAR_NM = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -138,16 +141,45 @@ class Shape:
         Exact beside straight parts; at joints and on curved tubes a close lower bound.
         """
         xyz = np.asarray(xyz_nm, dtype=np.float64)
+        return self._joined(xyz, self._near(xyz))[0]
+
+    def distance_and_gradient(self, xyz_nm: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distance, and its gradient by central differences, shapes (n,) and (n, 3).
+
+        Beside a point only spines count whose surface is about as near as the nearest one.
+        """
+        near = self._near(xyz_nm)
+        here, own = self._joined(xyz_nm, near)
+        near = [
+            rows[values <= here[rows] + _AS_NEAR_NM] for rows, values in zip(near, own, strict=True)
+        ]
+        steps = _SLOPE_NM * np.eye(3)
+        slopes = [
+            self._joined(xyz_nm + step, near)[0] - self._joined(xyz_nm - step, near)[0]
+            for step in steps
+        ]
+        return here, np.stack([slope / (2 * _SLOPE_NM) for slope in slopes], axis=1)
+
+    def _near(self, xyz: FloatArray) -> list[IntArray]:
+        """Give the points near each spine."""
+        columns = np.ascontiguousarray(xyz.T)
+        bounds = [spine.bounds_nm for spine in self.planted]
+        return [_within(columns, low, high, 150.0) for low, high in bounds]
+
+    def _joined(
+        self, xyz: FloatArray, near: Sequence[IntArray]
+    ) -> tuple[FloatArray, list[FloatArray]]:
+        """Distance to the shaft and the spines near each point; that to each spine on the shaft."""
         shaft = self.shaft.signed_distance_nm(xyz)
         result = shaft.copy()
-        columns = np.ascontiguousarray(xyz.T)
-        for spine in self.planted:
-            near = _within(columns, *spine.bounds_nm, 150.0)
-            part = spine.signed_distance_nm(xyz[near])
+        each = []
+        for spine, rows in zip(self.planted, near, strict=True):
+            part = spine.signed_distance_nm(xyz[rows])
             # Rounded into the shaft, not into neighbours: their membranes do not fuse.
-            own = smooth_union(shaft[near], part, _SHAFT_JOINT_NM)
-            result[near] = np.minimum(result[near], own)
-        return result
+            own = smooth_union(shaft[rows], part, _SHAFT_JOINT_NM)
+            result[rows] = np.minimum(result[rows], own)
+            each.append(own)
+        return result, each
 
     @property
     def bounds_nm(self) -> FloatArray:
