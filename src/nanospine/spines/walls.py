@@ -274,7 +274,7 @@ def _join_open(
         low = np.minimum(rise[:, None], rise) < _LOW_NM
         opening = np.where(low & (closed < _LEAST_CLOSED * total), total - closed, 0.0)
         a, b = np.unravel_index(int(opening.argmax()), shape)
-        if opening[a, b] * _VOXEL_NM**2 < 2 * _OPENING_NM2:  # each pair is there twice
+        if opening[a, b] * _VOXEL_NM**2 < _OPENING_NM2:
             return
         label[label == b] = a
         rise[a] = max(rise[a], rise[b])
