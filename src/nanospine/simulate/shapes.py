@@ -119,7 +119,7 @@ class PlantedSpine:
             result = smooth_union(result, body.signed_distance_nm(xyz_nm), _HEAD_JOINT_NM)
         return result
 
-    @property
+    @cached_property
     def bounds_nm(self) -> FloatArray:
         """Lowest and highest corner."""
         bounds = np.stack([body.bounds_nm for body in self.bodies])
@@ -174,6 +174,9 @@ class Shape:
         result = shaft.copy()
         each = []
         for spine, rows in zip(self.planted, near, strict=True):
+            if len(rows) == 0:
+                each.append(np.empty(0))
+                continue
             part = spine.signed_distance_nm(xyz[rows])
             # Rounded into the shaft, not into neighbours: their membranes do not fuse.
             own = smooth_union(shaft[rows], part, _SHAFT_JOINT_NM)
