@@ -4,7 +4,8 @@ Each row simulates dendrites, localizes them, and runs envelope and find_spines 
 
     python benchmarks/spine_truth.py [--dendrites 3] [--only NAME ...]
 
-A found spine is the planted one whose tip is nearest (one to one, within 400 nm). Necks are those
+A found spine is the planted one whose tip is nearest (one to one, within 400 nm; of a branched one
+the tip of either head). Necks are those
 that were measured on the localizations; beside them the width of the envelope along the same
 centreline, and the smallest width (FWHM) of a Gaussian fitted to lines across the neck in the
 x-y plane, as programs for images measure it.
@@ -93,6 +94,22 @@ def fwhm_nm(locs: ns.Localizations, line: np.ndarray) -> float:
     return min(widths, default=np.nan)
 
 
+def pairs_of(shape: ns.simulate.Shape, table: pd.DataFrame) -> list[tuple[int, int]]:
+    """Planted and found spines that are the same."""
+    if not len(table):
+        return []
+    found = table[TIP].to_numpy(dtype=float)
+    cost = cdist(shape.truth.spines[TIP].to_numpy(), found)
+    for number, spine in enumerate(shape.planted):
+        if spine.spec.type == "branched":
+            tube, ball = spine.bodies[2:]
+            way = tube.path_nm[-1] - tube.path_nm[-2]
+            tip = ball.centre_nm + ball.radius_nm * way / np.linalg.norm(way)
+            cost[number] = np.minimum(cost[number], np.linalg.norm(found - tip, axis=1))
+    pairs = zip(*linear_sum_assignment(np.minimum(cost, 2e3)), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if cost[i, j] < 400]
+
+
 def one(row: Row, seed: int) -> dict[str, Any]:
     shape = ns.simulate.dendrite(row.length_nm, spines_per_um=row.per_um, seed=seed)
     locs = ns.simulate.localize(
@@ -106,13 +123,8 @@ def one(row: Row, seed: int) -> dict[str, Any]:
     spines = ns.find_spines(envelope, locs)
     end = time.process_time()
     truth, table = shape.truth.spines, spines.table
-    pairs = []
-    if len(table):
-        cost = cdist(truth[TIP].to_numpy(), table[TIP].to_numpy(dtype=float))
-        pairs = [(i, j) for i, j in zip(*linear_sum_assignment(np.minimum(cost, 2e3)), strict=True)
-                 if cost[i, j] < 400]  # fmt: skip
     matched = []
-    for i, j in pairs:
+    for i, j in pairs_of(shape, table):
         both = {f"true_{name}": value for name, value in truth.iloc[i].items()}
         both |= {f"found_{name}": value for name, value in table.iloc[j].items()}
         line = spines.spines[j].centreline_nm
