@@ -22,8 +22,8 @@ from nanospine.spines.detached import (
     reattached,
 )
 from nanospine.spines.dissect import MIN_SHAFT_NM, MIN_SHAFT_WIDTHS, Dissection, dissect
-from nanospine.spines.levels import part_of, vertex_areas_nm2
-from nanospine.spines.measure import MeasureOptions, SpinePoints, border_of_field, measure_spine
+from nanospine.spines.levels import Cutter, part_of, vertex_areas_nm2
+from nanospine.spines.measure import MeasureOptions, PointsBySpine, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spines
 from nanospine.spines.walls import membrane_of
 from nanospine.surface.enveloped import Envelope
@@ -125,14 +125,15 @@ def find_spines(
         ways = [(gap, n) for n, p in enumerate(found.protrusions) for gap in p.gaps]
         localization_spine = beside_gaps(locs.xyz_nm, localization_spine, ways)
     options = MeasureOptions(used_label, preset, base_nm, seed, linker_nm, border_of_field(locs))
-    area = vertex_areas_nm2(mesh)
+    surface, area = Cutter(mesh), vertex_areas_nm2(mesh)
+    given = None
+    if locs is not None and localization_spine is not None:
+        given = PointsBySpine(locs, precision, localization_spine)
     spines: list[Spine] = []
     for number, protrusion in enumerate(found.protrusions):
         report(progress, "measuring spines", number / max(len(found.protrusions), 1))
-        points = None
-        if locs is not None and localization_spine is not None:
-            points = _points_of(locs, precision, localization_spine == number)
-        spines.append(measure_spine(number, mesh, area, protrusion, found.axes, points, options))
+        points = None if given is None else given.of(number)
+        spines.append(measure_spine(number, surface, area, protrusion, found.axes, points, options))
     report(progress, "measuring spines", 1.0)
     step = entry(
         "find_spines",
@@ -241,19 +242,6 @@ def _precision(locs: Localizations, precision_nm: npt.ArrayLike | None) -> Float
             f"find_spines: precision_nm must be one number, (3,), ({n},) or ({n}, 3), found "
             f"{values.shape}."
         ) from None
-
-
-def _points_of(
-    locs: Localizations, precision: FloatArray | None, mine: npt.NDArray[np.bool_]
-) -> SpinePoints:
-    """Positions, precision and molecules of the localizations of one spine."""
-    molecule = None
-    for name in ("molecule", "trace"):
-        if name in locs.table:
-            # Localizations without a number (another channel's) are molecules of their own.
-            molecule = locs.table[name].fillna(-1).to_numpy()[mine].astype(np.int64)
-            break
-    return SpinePoints(locs.xyz_nm[mine], None if precision is None else precision[mine], molecule)
 
 
 def _shaft(mesh: trimesh.Trimesh, found: Dissection) -> Shaft | None:

@@ -11,7 +11,7 @@ import trimesh
 from nanospine.spines.protrusion import Gap
 from nanospine.spines.shaft import smooth_path
 
-__all__ = [
+__all__ = ["Cutter",
     "Levels", "bridged", "over_gaps", "part_of", "slice_levels", "surface_centreline_nm",
     "vertex_areas_nm2",
 ]  # fmt: skip
@@ -42,13 +42,42 @@ class Levels:
 
 
 def part_of(
-    mesh: trimesh.Trimesh, faces: npt.NDArray[np.bool_]
+    mesh: trimesh.Trimesh, faces: npt.NDArray[np.bool_] | IntArray
 ) -> tuple[trimesh.Trimesh, IntArray]:
-    """Cut out some faces; give them as a mesh, and for each of its vertices the old number."""
+    """Cut out some faces, marked or numbered; as a mesh, and the old number of each vertex."""
     chosen = np.asarray(mesh.faces)[faces]
     old, new = np.unique(chosen, return_inverse=True)
     part = trimesh.Trimesh(np.asarray(mesh.vertices)[old], new.reshape(-1, 3), process=False)
     return part, old.astype(np.int64)
+
+
+class Cutter:
+    """Cuts parts out of a mesh; each costs what it is large, not what the mesh is.
+
+    Examples
+    --------
+    >>> ball = trimesh.creation.icosphere(subdivisions=2)
+    >>> top = np.argsort(-ball.vertices[:, 2])[:6]
+    >>> len(Cutter(ball).around(top).faces)
+    4
+    """
+
+    def __init__(self, mesh: trimesh.Trimesh) -> None:
+        self.mesh = mesh
+        lowest = np.asarray(mesh.faces).min(axis=1)
+        self._order = np.argsort(lowest, kind="stable")
+        self._begin = np.searchsorted(lowest[self._order], np.arange(len(mesh.vertices) + 1))
+
+    def around(self, vertices: IntArray) -> trimesh.Trimesh:
+        """Cut out the faces all of whose corners are among some vertices."""
+        known = np.unique(vertices)
+        begin, count = self._begin[known], self._begin[known + 1] - self._begin[known]
+        skipped = np.repeat(begin - np.cumsum(count) + count, count)
+        faces = np.sort(self._order[skipped + np.arange(len(skipped))])
+        corners = np.asarray(self.mesh.faces)[faces]
+        place = np.minimum(np.searchsorted(known, corners), max(len(known) - 1, 0))
+        inside = (known[place] == corners).all(axis=1) if len(known) else np.zeros(0, dtype=bool)
+        return part_of(self.mesh, faces[inside])[0]
 
 
 def vertex_areas_nm2(mesh: trimesh.Trimesh) -> FloatArray:

@@ -15,7 +15,13 @@ from nanospine.core.region import Box
 from nanospine.spines.centreline import arc_length_nm
 from nanospine.spines.classes import classify
 from nanospine.spines.head import HeadMeasures, measure_head, mesh_profile
-from nanospine.spines.levels import bridged, over_gaps, part_of, slice_levels, surface_centreline_nm
+from nanospine.spines.levels import (
+    Cutter,
+    bridged,
+    over_gaps,
+    slice_levels,
+    surface_centreline_nm,
+)
 from nanospine.spines.metrics import closed_volume_nm3
 from nanospine.spines.model import Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
@@ -23,7 +29,7 @@ from nanospine.spines.protrusion import Gap, Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.split import heights_nm
 
-__all__ = ["MeasureOptions", "SpinePoints", "border_of_field", "measure_spine"]
+__all__ = ["MeasureOptions", "PointsBySpine", "SpinePoints", "border_of_field", "measure_spine"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -56,6 +62,41 @@ class SpinePoints:
     molecule: IntArray | None
 
 
+class PointsBySpine:
+    """The localizations of one spine after the other, sorted once.
+
+    Parameters
+    ----------
+    locs : Localizations
+    precision_nm : ndarray, shape (n, 3), or None
+    spine : ndarray of int, shape (n,)
+        Of each localization.
+    """
+
+    def __init__(
+        self, locs: Localizations, precision_nm: FloatArray | None, spine: IntArray
+    ) -> None:
+        self._xyz, self._precision = locs.xyz_nm, precision_nm
+        self._order = np.argsort(spine, kind="stable")
+        self._spine = spine[self._order]
+        self._molecule = None
+        for name in ("molecule", "trace"):
+            if name in locs.table:
+                # Those without a number (another channel's) are molecules of their own.
+                self._molecule = locs.table[name].fillna(-1).to_numpy().astype(np.int64)
+                break
+
+    def of(self, number: int) -> SpinePoints:
+        """Give those of one spine, in the order of the table."""
+        begin, end = np.searchsorted(self._spine, [number, number + 1])
+        mine = self._order[begin:end]
+        return SpinePoints(
+            self._xyz[mine],
+            None if self._precision is None else self._precision[mine],
+            None if self._molecule is None else self._molecule[mine],
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class _Stand:
     """Where a spine stands: the stretch of shaft, the position along it, the way outward."""
@@ -68,7 +109,7 @@ class _Stand:
 
 def measure_spine(
     number: int,
-    mesh: trimesh.Trimesh,
+    surface: Cutter,
     area_nm2: FloatArray,
     protrusion: Protrusion,
     axes: tuple[ShaftAxis, ...],
@@ -76,17 +117,18 @@ def measure_spine(
     options: MeasureOptions,
 ) -> Spine:
     """Measure one protrusion of the envelope and name its type."""
+    mesh = surface.mesh
     n_localizations = 0 if points is None else len(points.xyz_nm)
     centreline, stand = _centreline(mesh, area_nm2, protrusion, axes, options.base_nm)
     way = _main_way(protrusion)
-    part = _faces_of(mesh, protrusion.vertices)
-    main = part if way.all() else _faces_of(mesh, protrusion.vertices[way])
+    part = surface.around(protrusion.vertices)
+    main = part if way.all() else surface.around(protrusion.vertices[way])
     if points is not None and not way.all():
         points = _nearest_to(points, np.asarray(mesh.vertices)[protrusion.vertices], way)
     neck, head, notes = _neck_and_head(main, centreline, points, options, protrusion.gaps)
     notes += [_apart(gap) for gap in protrusion.gaps]
     others = [
-        closed_volume_nm3(_faces_of(mesh, protrusion.vertices[lobe]))
+        closed_volume_nm3(surface.around(protrusion.vertices[lobe]))
         for lobe in protrusion.heads[1:]
     ]
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
@@ -148,13 +190,6 @@ def _main_way(protrusion: Protrusion) -> npt.NDArray[np.bool_]:
     for head in protrusion.heads[1:]:
         way[head] = False
     return way
-
-
-def _faces_of(mesh: trimesh.Trimesh, vertices: IntArray) -> trimesh.Trimesh:
-    """The faces all of whose corners are among some vertices."""
-    mine = np.zeros(len(mesh.vertices), dtype=bool)
-    mine[vertices] = True
-    return part_of(mesh, mine[mesh.faces].all(axis=1))[0]
 
 
 def _nearest_to(

@@ -15,10 +15,15 @@ from nanospine.core.errors import GeometryError
 from nanospine.core.localizations import Localizations
 from nanospine.spines.assign import assign_localizations
 from nanospine.spines.detached import beside_gaps
-from nanospine.spines.find import _points_of, _precision, _table
-from nanospine.spines.levels import vertex_areas_nm2
+from nanospine.spines.find import _precision, _table
+from nanospine.spines.levels import Cutter, vertex_areas_nm2
 from nanospine.spines.lobes import lobes_of
-from nanospine.spines.measure import MeasureOptions, border_of_field, measure_spine
+from nanospine.spines.measure import (
+    MeasureOptions,
+    PointsBySpine,
+    border_of_field,
+    measure_spine,
+)
 from nanospine.spines.model import BACKGROUND, SHAFT, Spine, Spines
 from nanospine.spines.protrusion import Gap, Protrusion
 from nanospine.spines.split import edge_graph
@@ -101,7 +106,10 @@ def relabelled(
         asked.get("linker_nm", 0.0),  # results of earlier versions have none
         border_of_field(locs),
     )  # fmt: skip
-    area = vertex_areas_nm2(mesh)
+    surface, area = Cutter(mesh), vertex_areas_nm2(mesh)
+    given = None
+    if locs is not None and localization_spine is not None:
+        given = PointsBySpine(locs, precision, localization_spine)
     graph = _bridged(edge_graph(mesh), gaps)
     kept = {spine.id: spine for spine in spines.spines}
     result: list[Spine] = []
@@ -118,11 +126,9 @@ def relabelled(
             float(asked["min_length_nm"]),
             gaps,
         )
-        points = None
-        if locs is not None and localization_spine is not None:
-            points = _points_of(locs, precision, localization_spine == number)
+        points = None if given is None else given.of(number)
         result.append(
-            measure_spine(number, mesh, area, protrusion, spines.shaft.sections, points, options)
+            measure_spine(number, surface, area, protrusion, spines.shaft.sections, points, options)
         )
     found = replace(
         spines, table=_table(result), spines=tuple(result), vertex_spine=vertex_number,
