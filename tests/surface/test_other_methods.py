@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_density_of_a_filled_label() -> None:
 
 @pytest.mark.parametrize("method", OPEN3D)
 def test_through_open3d(method: Any, spine: tuple[Any, ns.Localizations]) -> None:
-    pytest.importorskip("open3d", reason="Open3D is not installed")
+    pytest.importorskip("open3d", reason="Open3D cannot be loaded", exc_type=ImportError)
     shape, locs = spine
     found = envelope(locs, method=method)
     check(found, shape, 7)
@@ -62,6 +63,16 @@ def test_without_open3d(
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(ConfigError, match=r"needs Open3D, .* pip install 'nanospine\[open3d\]'"):
         envelope(spine[1], method=method)
+
+
+def test_with_an_open3d_that_cannot_be_loaded(
+    spine: tuple[Any, ns.Localizations], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "open3d.py").write_text("raise ImportError('libusb-1.0.so.0: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "open3d", raising=False)
+    with pytest.raises(ConfigError, match=r"cannot be loaded \(libusb-1.0.so.0"):
+        envelope(spine[1], method="poisson")
 
 
 @pytest.mark.parametrize("method", OPEN3D)

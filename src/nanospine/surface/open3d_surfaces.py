@@ -151,10 +151,15 @@ def _filled(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray
 def _open3d(method: str) -> Any:
     try:
         import open3d
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError(
             f"envelope: method={method!r} needs Open3D, which is not installed; run "
             "pip install 'nanospine[open3d]', or take method='carve'."
+        ) from error
+    except ImportError as error:  # it is there, but a library of the system that it needs is not
+        raise ConfigError(
+            f"envelope: method={method!r} needs Open3D, which is installed but cannot be loaded "
+            f"({error}). Install what it names, or take method='carve'."
         ) from error
     return open3d
 
