@@ -68,9 +68,10 @@ def dissect(
     loose: list[IntArray] = []
     continued, squeezed = 0, 1.0
     sizes = np.bincount(body, minlength=count)
+    by_body = np.split(np.argsort(body, kind="stable"), np.cumsum(sizes)[:-1])
     for done, number in enumerate(np.argsort(-sizes)):
         report(progress, "finding the shaft", done / count)
-        vertices = np.flatnonzero(body == number)
+        vertices = by_body[number]
         extent = np.ptp(np.asarray(mesh.vertices)[vertices], axis=0)
         if np.linalg.norm(extent) < MIN_SHAFT_NM or len(vertices) < 20:
             rejected.append(f"{np.linalg.norm(extent):.0f} nm long")
