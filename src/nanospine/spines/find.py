@@ -118,17 +118,15 @@ def find_spines(
     alpha_nm = float(getattr(envelope, "alpha_nm", np.nan))
     found = _with_heads_apart(found, mesh, locs, precision, alpha_nm, min_length_nm)
     notes = _notes(found)
-    localization_spine = None
+    localization_spine = given = None
     if locs is not None:
         report(progress, "assigning localizations", 0.0)
         localization_spine = assign_localizations(locs.xyz_nm, mesh, found.vertex_spine, precision)
         ways = [(gap, n) for n, p in enumerate(found.protrusions) for gap in p.gaps]
         localization_spine = beside_gaps(locs.xyz_nm, localization_spine, ways)
+        given = PointsBySpine(locs, precision, localization_spine)
     options = MeasureOptions(used_label, preset, base_nm, seed, linker_nm, border_of_field(locs))
     surface, area = Cutter(mesh), vertex_areas_nm2(mesh)
-    given = None
-    if locs is not None and localization_spine is not None:
-        given = PointsBySpine(locs, precision, localization_spine)
     spines: list[Spine] = []
     for number, protrusion in enumerate(found.protrusions):
         report(progress, "measuring spines", number / max(len(found.protrusions), 1))

@@ -11,8 +11,8 @@ import trimesh
 from nanospine.spines.protrusion import Gap
 from nanospine.spines.shaft import smooth_path
 
-__all__ = ["Cutter",
-    "Levels", "bridged", "over_gaps", "part_of", "slice_levels", "surface_centreline_nm",
+__all__ = [
+    "Cutter", "Levels", "bridged", "over_gaps", "part_of", "slice_levels", "surface_centreline_nm",
     "vertex_areas_nm2",
 ]  # fmt: skip
 
@@ -75,9 +75,7 @@ class Cutter:
         skipped = np.repeat(begin - np.cumsum(count) + count, count)
         faces = np.sort(self._order[skipped + np.arange(len(skipped))])
         corners = np.asarray(self.mesh.faces)[faces]
-        place = np.minimum(np.searchsorted(known, corners), max(len(known) - 1, 0))
-        inside = (known[place] == corners).all(axis=1) if len(known) else np.zeros(0, dtype=bool)
-        return part_of(self.mesh, faces[inside])[0]
+        return part_of(self.mesh, faces[np.isin(corners, known).all(axis=1)])[0]
 
 
 def vertex_areas_nm2(mesh: trimesh.Trimesh) -> FloatArray:

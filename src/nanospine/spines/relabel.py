@@ -92,12 +92,13 @@ def relabelled(
         table[label + 2] = number
     vertex_number = table[vertex_spine + 2]
     gaps = tuple(gap for spine in spines.spines for gap in spine.gaps)
-    localization_spine = precision = None
+    localization_spine = given = None
     if locs is not None:
         precision = _precision(locs, precision_nm)
         localization_spine = assign_localizations(locs.xyz_nm, mesh, vertex_number, precision)
         ways = [(gap, int(vertex_number[gap.end])) for gap in gaps if vertex_number[gap.end] >= 0]
         localization_spine = beside_gaps(locs.xyz_nm, localization_spine, ways)
+        given = PointsBySpine(locs, precision, localization_spine)
     asked = next(
         step["arguments"] for step in reversed(spines.history) if step["operation"] == "find_spines"
     )
@@ -107,9 +108,6 @@ def relabelled(
         border_of_field(locs),
     )  # fmt: skip
     surface, area = Cutter(mesh), vertex_areas_nm2(mesh)
-    given = None
-    if locs is not None and localization_spine is not None:
-        given = PointsBySpine(locs, precision, localization_spine)
     graph = _bridged(edge_graph(mesh), gaps)
     kept = {spine.id: spine for spine in spines.spines}
     result: list[Spine] = []
