@@ -11,6 +11,7 @@ import pytest
 
 import nanospine as ns
 from nanospine.core.errors import ReadError, UnsafeFileError
+from nanospine.io.hdf5_heaps import longest_text_claim
 from nanospine.io.safe_files import open_source
 from nanospine.io.safe_hdf5 import open_hdf5
 
@@ -174,3 +175,44 @@ def test_a_text_that_claims_more_than_the_file_holds_takes_no_memory(tmp_path: P
     path.write_bytes(data)
     with open_hdf5(open_source(path)) as file:
         assert file.text("/text") == "a text of variable length"
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["in the head", "in a heap of their own"])
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_an_attribute_that_claims_more_than_the_file_holds_takes_no_memory(
+    tmp_path: Path, libver: str, many: bool
+) -> None:
+    """The library took the 2.9 GB that a file of 2 kB claims before it looked."""
+    path = tmp_path / "text.hdf5"
+    words = ["four", "words of", "different", "length"]
+    with h5py.File(path, "w", libver=libver) as file:
+        for number in range(40 if many else 0):
+            file.attrs[f"other{number}"] = float(number)
+        file.attrs["note"] = "some text of 29 bytes, no more"[:29]
+        file.create_group("a/b").attrs["note"] = np.array(words, dtype=h5py.string_dtype())
+        file["a"].attrs["note"] = 1.5
+    data = bytearray(path.read_bytes())
+
+    def claim(true: int, told: int) -> None:
+        # The reference: how long, in which heap, which text of it.
+        heap = data.find(b"GCOL\x01").to_bytes(8, "little")
+        at = [k for k in range(len(data)) if data[k : k + 12] == true.to_bytes(4, "little") + heap]
+        assert at
+        changed = bytearray(data)
+        for k in at:
+            changed[k : k + 4] = told.to_bytes(4, "little")
+        path.write_bytes(changed)
+
+    def read(where: str) -> object:
+        with open_hdf5(open_source(path)) as file:
+            return file.attribute(where, "note")
+
+    assert read("/") == "some text of 29 bytes, no more"[:29]
+    assert read("/a/b") == words
+    assert read("/a") == 1.5
+    for true, where in ((29, "/"), (9, "/a/b")):
+        claim(true, 2_900_000_000)
+        assert longest_text_claim(open_source(path), "note", 64) == 2_900_000_000
+        if libver == "earliest":  # in the latest format a checksum tells of the change before
+            with pytest.raises(ReadError, match="attribute 'note' claims 2900000000 bytes"):
+                read(where)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanospine.core.errors import ReadError, UnsafeFileError
-from nanospine.io.hdf5_heaps import check_text_heaps
+from nanospine.io.hdf5_heaps import check_text_heaps, longest_text_claim
 from nanospine.io.safe_files import LIMITS, Source
 
 __all__ = ["Hdf5", "hdf5_names", "open_hdf5"]
@@ -181,7 +181,9 @@ class Hdf5:
             return
         with self._source.open() as handle:
             handle.seek(offset)
-            length = int.from_bytes(handle.read(4), "little")
+            self._check_claim(int.from_bytes(handle.read(4), "little"), path)
+
+    def _check_claim(self, length: int, path: str) -> None:
         if length > self._size:
             raise ReadError(
                 f"{self.where}: the text at {path} claims {length} bytes in a file of "
@@ -204,9 +206,15 @@ class Hdf5:
                 if h5py.check_string_dtype(dtype) is None:
                     return None
                 self._check_heaps()
+                claim = longest_text_claim(self._source, name, held.get_storage_size())
+                if claim is None:
+                    return None
+                self._check_claim(claim, f"{path}, attribute {name!r}")
             elif not _is_plain(dtype):
                 return None
             value = node.attrs[name]
+        except ReadError:
+            raise
         except _FAULTS:
             return None
         if isinstance(value, h5py.Empty):

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.core.errors import ReadError, UnsafeFileError, WriteError
+from nanospine.core.errors import ReadError, WriteError
+from nanospine.io.safe_files import open_source
+from nanospine.io.safe_hdf5 import open_hdf5
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
 __all__ = ["read_ims", "write_ims"]
 
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "mm": 1e6, "m": 1e9}
+_ENDS = ("Min", "Max")
 
 
 def write_ims(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
@@ -61,41 +64,37 @@ def write_ims(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
 
 def read_ims(path: Path, channel: int | None = None) -> RawVolume:
     """Read the finest level of one channel, first time point."""
-    import h5py
-
+    time = "DataSet/ResolutionLevel 0/TimePoint 0"
+    with open_hdf5(open_source(path)) as held:
+        if len(held.names(time)) > 1 and channel is None:
+            raise ReadError(f"{path}: {len(held.names(time))} channels; give channel=0, 1, ...")
+        group = f"{time}/Channel {channel or 0}"
+        kind = held.dtype(f"{group}/Data")
+        check_declared(held.shape(f"{group}/Data") or (), kind.itemsize if kind else 1, path)
+        data = held.array(f"{group}/Data")
+        image = {
+            name: _text(held.attribute("DataSetInfo/Image", name))
+            for name in ("X", "Y", "Z", "Unit", *(f"Ext{end}{n}" for end in _ENDS for n in "012"))
+        }
+        # Blocks are padded: what is the image is said beside it.
+        said = [_text(held.attribute(group, f"ImageSize{n}")) or image[n] for n in "ZYX"]
     try:
-        with h5py.File(path, "r") as held:
-            time = held["DataSet/ResolutionLevel 0/TimePoint 0"]
-            if len(time) > 1 and channel is None:
-                raise ReadError(f"{path}: {len(time)} channels; give channel=0, 1, ...")
-            image = held["DataSetInfo/Image"].attrs
-            group = time[f"Channel {channel or 0}"]
-            _check_own(held, group["Data"], path)
-            # Blocks are padded: what is the image is said beside it.
-            size = [int(_text(group.attrs.get(f"ImageSize{n}", image[n]))) for n in "ZYX"]
-            check_declared(group["Data"].shape, group["Data"].dtype.itemsize, path)
-            data = np.asarray(group["Data"][: size[0], : size[1], : size[2]])
-            low, high = (
-                np.array([float(_text(image[f"{end}{axis}"])) for axis in (2, 1, 0)])
-                for end in ("ExtMin", "ExtMax")
-            )
-            scale = _NM.get(_text(image["Unit"]), np.nan)
-    except (OSError, ValueError, KeyError) as error:
+        size = [int(n) for n in said]
+        low, high = (
+            np.array([float(image[f"Ext{end}{axis}"]) for axis in (2, 1, 0)]) for end in _ENDS
+        )
+    except ValueError as error:
         raise ReadError(f"{path}: cannot be read as an Imaris file: {error}.") from error
-    voxel = (high - low) / np.array(data.shape) * scale
+    if data.ndim != 3 or min(size) < 1 or any(a > b for a, b in zip(size, data.shape, strict=True)):
+        raise ReadError(
+            f"{path}: says an image of {size} voxels and holds {list(data.shape)}; the file is "
+            "damaged. Export it again."
+        )
+    data = data[: size[0], : size[1], : size[2]].copy()
+    voxel = (high - low) / np.array(data.shape) * _NM.get(image["Unit"], np.nan)
     if not np.isfinite(voxel).all():
         return RawVolume(data)
-    return RawVolume(data, voxel, low * scale + voxel / 2)
-
-
-def _check_own(file: Any, data: Any, path: Path) -> None:
-    """Refuse voxels that lie in other files, which somebody else chose."""
-    import h5py
-
-    creation = data.id.get_create_plist()
-    elsewhere = data.file.filename != file.filename or creation.get_external_count() > 0
-    if elsewhere or creation.get_layout() == h5py.h5d.VIRTUAL:
-        raise UnsafeFileError(f"{path}: its voxels lie in other files; they are not read.")
+    return RawVolume(data, voxel, low * _NM[image["Unit"]] + voxel / 2)
 
 
 def _storable(data: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
@@ -114,4 +113,5 @@ def _characters(text: str) -> npt.NDArray[Any]:
 
 
 def _text(value: Any) -> str:
-    return b"".join(np.asarray(value, dtype="S1").ravel().tolist()).decode()
+    """Characters, one by one or as one text; empty where there are none."""
+    return "".join(value) if isinstance(value, list | str) else ""
