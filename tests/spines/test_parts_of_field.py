@@ -37,17 +37,23 @@ def test_points_of_a_spine_are_those_of_all_looked_through(column):
         table.loc[::7, column] = pd.NA
     locs = ns.Localizations(table)
     spine, precision = rng.integers(-2, 4, 200), rng.random((200, 3))
+    locs.table[["x_nm", "y_nm", "z_nm"]] *= 10  # so that some of the shaft is too far away
+    line = np.array([[100.0, 500, 500], [400.0, 500, 500]])
+    far = np.linalg.norm(locs.xyz_nm[:, None] - line, axis=2).min(axis=1)
     points = PointsBySpine(locs, precision, spine)
     for number in range(5):
-        mine = spine == number
-        found = points.of(number)
+        own, shaft = np.flatnonzero(spine == number), np.flatnonzero((spine == -1) & (far < 300))
+        assert len(shaft) not in (0, (spine == -1).sum())
+        mine = np.concatenate([own, shaft])
+        found = points.about(number, line)
+        assert found.n_own == points.count(number) == len(own)
         np.testing.assert_array_equal(found.xyz_nm, locs.xyz_nm[mine])
         np.testing.assert_array_equal(found.precision_nm, precision[mine])
         if column is None:
             assert found.molecule is None
         else:
-            np.testing.assert_array_equal(found.molecule, table[column].fillna(-1)[mine])
-    assert PointsBySpine(locs, None, spine).of(1).precision_nm is None
+            np.testing.assert_array_equal(found.molecule, locs.table[column].fillna(-1)[mine])
+    assert PointsBySpine(locs, None, spine).about(1, line).precision_nm is None
 
 
 @given(seed=st.integers(0, 10**6))

@@ -130,8 +130,7 @@ def find_spines(
     spines: list[Spine] = []
     for number, protrusion in enumerate(found.protrusions):
         report(progress, "measuring spines", number / max(len(found.protrusions), 1))
-        points = None if given is None else given.of(number)
-        spines.append(measure_spine(number, surface, area, protrusion, found.axes, points, options))
+        spines.append(measure_spine(number, surface, area, protrusion, found.axes, given, options))
     report(progress, "measuring spines", 1.0)
     step = entry(
         "find_spines",

@@ -23,7 +23,7 @@ from nanospine.spines.levels import (
     surface_centreline_nm,
 )
 from nanospine.spines.metrics import closed_volume_nm3
-from nanospine.spines.model import Spine
+from nanospine.spines.model import SHAFT, Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
 from nanospine.spines.protrusion import Gap, Protrusion
 from nanospine.spines.shaft import ShaftAxis
@@ -39,6 +39,7 @@ _HIGHEST_FOOT_NM = 500.0
 _AT_BORDER_NM = 30.0
 # Molecules within this distance of the centreline that a neck in a gap of the envelope needs.
 _REACH_NM, _FEWEST_MOLECULES = 150.0, 30
+_SHAFT_REACH_NM = 300.0
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,19 @@ class MeasureOptions:
 
 @dataclass(frozen=True, eq=False)
 class SpinePoints:
-    """The localizations of one spine: positions and precision (n, 3), molecules (n,)."""
+    """Localizations of and about one spine: positions and precision (n, 3), molecules (n,).
+
+    The first `n_own` are the spine's, the others are the shaft's about it.
+    """
 
     xyz_nm: FloatArray
     precision_nm: FloatArray | None
     molecule: IntArray | None
+    n_own: int
 
 
 class PointsBySpine:
-    """The localizations of one spine after the other, sorted once.
+    """The localizations of one spine after the other, and those of the shaft about one.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ class PointsBySpine:
         self, locs: Localizations, precision_nm: FloatArray | None, spine: IntArray
     ) -> None:
         self._xyz, self._precision = locs.xyz_nm, precision_nm
+        self._shaft = np.flatnonzero(spine == SHAFT)
+        self._shaft_tree = cKDTree(self._xyz[self._shaft])
         self._order = np.argsort(spine, kind="stable")
         self._spine = spine[self._order]
         self._molecule = None
@@ -86,15 +93,31 @@ class PointsBySpine:
                 self._molecule = locs.table[name].fillna(-1).to_numpy().astype(np.int64)
                 break
 
-    def of(self, number: int) -> SpinePoints:
-        """Give those of one spine, in the order of the table."""
-        begin, end = np.searchsorted(self._spine, [number, number + 1])
-        mine = self._order[begin:end]
+    def count(self, number: int) -> int:
+        """Give how many are of one spine."""
+        return len(self._rows(number))
+
+    def about(self, number: int, line_nm: FloatArray) -> SpinePoints:
+        """Give those of one spine and those of the shaft within 300 nm of a line.
+
+        A localization that noise has carried from the foot of a neck is given to the shaft when
+        it lies nearer to it. Without these the foot seems narrower than it is.
+        """
+        near = self._shaft_tree.query_ball_point(line_nm, _SHAFT_REACH_NM)
+        shaft = np.unique(np.concatenate([np.asarray(some, dtype=np.int64) for some in near]))
+        own = self._rows(number)
+        rows = np.concatenate([own, self._shaft[shaft]])
         return SpinePoints(
-            self._xyz[mine],
-            None if self._precision is None else self._precision[mine],
-            None if self._molecule is None else self._molecule[mine],
+            self._xyz[rows],
+            None if self._precision is None else self._precision[rows],
+            None if self._molecule is None else self._molecule[rows],
+            len(own),
         )
+
+    def _rows(self, number: int) -> IntArray:
+        """Give the rows of one spine, in the order of the table."""
+        begin, end = np.searchsorted(self._spine, [number, number + 1])
+        return self._order[begin:end]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +136,17 @@ def measure_spine(
     area_nm2: FloatArray,
     protrusion: Protrusion,
     axes: tuple[ShaftAxis, ...],
-    points: SpinePoints | None,
+    points: PointsBySpine | None,
     options: MeasureOptions,
 ) -> Spine:
     """Measure one protrusion of the envelope and name its type."""
     mesh = surface.mesh
-    n_localizations = 0 if points is None else len(points.xyz_nm)
     centreline, stand = _centreline(mesh, area_nm2, protrusion, axes, options.base_nm)
     way = _main_way(protrusion)
     part = surface.around(protrusion.vertices)
     main = part if way.all() else surface.around(protrusion.vertices[way])
-    if points is not None and not way.all():
-        points = _nearest_to(points, np.asarray(mesh.vertices)[protrusion.vertices], way)
-    neck, head, notes = _neck_and_head(main, centreline, points, options, protrusion.gaps)
+    beside = None if points is None else points.about(number, centreline)
+    neck, head, notes = _neck_and_head(main, centreline, beside, options, protrusion.gaps)
     notes += [_apart(gap) for gap in protrusion.gaps]
     others = [
         closed_volume_nm3(surface.around(protrusion.vertices[lobe]))
@@ -158,7 +179,7 @@ def measure_spine(
         "area_nm2": float(part.area),
         "n_heads": n_heads,
         "gap_nm": float(sum(gap.length_nm for gap in protrusion.gaps)),
-        "n_localizations": n_localizations,
+        "n_localizations": 0 if points is None else points.count(number),
         **_xyz("base", centreline[0]),
         **_xyz("tip", centreline[-1]),
         "shaft_position_nm": stand.position_nm,
@@ -190,18 +211,6 @@ def _main_way(protrusion: Protrusion) -> npt.NDArray[np.bool_]:
     for head in protrusion.heads[1:]:
         way[head] = False
     return way
-
-
-def _nearest_to(
-    points: SpinePoints, vertices_nm: FloatArray, way: npt.NDArray[np.bool_]
-) -> SpinePoints:
-    """The localizations nearest to vertices on the main way."""
-    kept = way[cKDTree(vertices_nm).query(points.xyz_nm)[1]]
-    return SpinePoints(
-        points.xyz_nm[kept],
-        None if points.precision_nm is None else points.precision_nm[kept],
-        None if points.molecule is None else points.molecule[kept],
-    )
 
 
 def _centreline(
@@ -299,6 +308,7 @@ def _supported(
     distance, nearest = cKDTree(centreline).query(points.xyz_nm)
     arc = arc_length_nm(centreline)[nearest]
     mine = (arc > low) & (arc < high) & (distance < _REACH_NM)
+    mine[points.n_own :] = False
     number = np.arange(len(mine)) if points.molecule is None else points.molecule
     count = len(np.unique(number[mine]))
     if count >= _FEWEST_MOLECULES:

@@ -68,7 +68,7 @@ class NeckModels:
     @classmethod
     def fit(cls, tube: Tube, narrowest_nm: float, seed: int) -> NeckModels:
         """Weigh the stretches that hold a place, given a free fit of the neck and its ends."""
-        table = radius_table(tube, centre_drift(tube))
+        table = radius_table(tube, centre_drift(tube), narrowest_nm)
         usual = float(np.interp(narrowest_nm, table.centre_nm, table.free_log_radius))
         stretches = _stretches(table, narrowest_nm)
         sizes = np.array([len(values) for values, _ in _SHAPES])

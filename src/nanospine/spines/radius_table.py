@@ -16,7 +16,8 @@ __all__ = ["RadiusTable", "radius_table"]
 FloatArray = npt.NDArray[np.float64]
 
 _PIECE_NM = 10.0
-# Radii of the table reach from this far below the narrowest of the free fit to this far above.
+# Radii of the table reach from this far below the narrowest of the free fit to this far above
+# that of the place which the first fit found narrowest.
 _BELOW, _ABOVE = 0.25, 0.45
 _LEAST_RADIUS_NM = 4.0
 _FINEST, _COARSEST = 0.01, 0.05
@@ -25,6 +26,9 @@ _FREE_NM, _FREE_WIDTH = 40.0, 0.3
 # There it is expected to be wider than the neck by more than this.
 _FLARE = 0.2
 _LIKE_THE_NECK = 0.25
+# The first fit found nothing narrower than the narrowest place; where this one goes further below
+# than this, it has lost the few molecules there.
+_LARGEST_DIP = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class RadiusTable:
     support: FloatArray
 
 
-def radius_table(tube: Tube, drift: float) -> RadiusTable:
+def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     """Tabulate the likelihood of the radius along a tube, with centre and background as fitted.
 
     Parameters
@@ -68,6 +72,8 @@ def radius_table(tube: Tube, drift: float) -> RadiusTable:
     drift : float
         Derivative by log R of what integrating over the centre adds to the log-likelihood of the
         whole stretch; see :func:`nanospine.spines.tube.centre_drift`.
+    narrowest_nm : float
+        Place of the neck: radii of the table are those about it.
     """
     points = tube.points
     count = max(round((tube.high - tube.low) / _PIECE_NM), 4)
@@ -76,14 +82,16 @@ def radius_table(tube: Tube, drift: float) -> RadiusTable:
     piece = np.clip(np.searchsorted(edges, points.position, side="right") - 1, 0, count - 1)
     free_log_radius = np.log(tube.radius_nm(middle))
     held = np.isin(np.arange(count), piece)  # where there are no molecules the spline may dip
-    least = float(free_log_radius[held].min())
-    knots = _knots(tube, least)
+    place = int(np.where(held, np.abs(middle - narrowest_nm), np.inf).argmin())
+    near = _undipped(free_log_radius, held, place)
+    least = float(free_log_radius[near].min())
+    knots = _knots(tube, least, float(free_log_radius[place]))
     logs = np.stack([_summed(tube, np.exp(np.full(len(points), knot)), piece, count)
                      for knot in knots], axis=1)  # fmt: skip
     logs += drift / count * (knots - free_log_radius[:, None])
     cubic = CubicSpline(knots, logs, axis=1).c
     free = _summed(tube, tube.radius_nm(points.position), piece, count)
-    narrow = held & (free_log_radius <= least + _LIKE_THE_NECK)
+    narrow = near & (free_log_radius <= least + _LIKE_THE_NECK)
     excess = _excess_scatter(tube, narrow[piece])
     on_shape = np.bincount(piece, weights=points.weight * tube.on_shape, minlength=count)
     support = on_shape.astype(np.float64)
@@ -95,12 +103,25 @@ def radius_table(tube: Tube, drift: float) -> RadiusTable:
     )  # fmt: skip
 
 
-def _knots(tube: Tube, least: float) -> FloatArray:
+def _undipped(
+    free_log_radius: FloatArray, held: npt.NDArray[np.bool_], place: int
+) -> npt.NDArray[np.bool_]:
+    """Pieces with molecules about a place, as far as the radius does not fall far below its own."""
+    some = np.flatnonzero(held)
+    at = int(np.searchsorted(some, place))
+    dips = free_log_radius[some] < free_log_radius[some[at]] - _LARGEST_DIP
+    before, after = np.flatnonzero(dips[:at]), np.flatnonzero(dips[at:])
+    first = int(before[-1]) + 1 if len(before) else 0
+    last = at + int(after[0]) if len(after) else len(some)
+    return np.isin(np.arange(len(held)), some[first:last])
+
+
+def _knots(tube: Tube, least: float, usual: float) -> FloatArray:
     """Radii that are close enough to each other to tell where a molecule lies."""
     blur = float(np.sqrt(np.median(tube.points.covariance[:, [0, 2]].min(axis=1)) + 1.0))
     step = float(np.clip(blur / np.exp(least), _FINEST, _COARSEST))
     low = max(least - _BELOW, np.log(_LEAST_RADIUS_NM))
-    high = max(least + _ABOVE, low + _ABOVE)
+    high = max(usual, low) + _ABOVE
     return np.asarray(low + step * np.arange(int(np.ceil((high - low) / step)) + 1))
 
 

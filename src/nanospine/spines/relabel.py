@@ -124,9 +124,8 @@ def relabelled(
             float(asked["min_length_nm"]),
             gaps,
         )
-        points = None if given is None else given.of(number)
         result.append(
-            measure_spine(number, surface, area, protrusion, spines.shaft.sections, points, options)
+            measure_spine(number, surface, area, protrusion, spines.shaft.sections, given, options)
         )
     found = replace(
         spines, table=_table(result), spines=tuple(result), vertex_spine=vertex_number,
