@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
-from nanospine.spines.ring import likelihood_terms
+from nanospine.spines.ring import likelihood_terms, shape_terms
 from nanospine.spines.tube import Tube
 
 __all__ = ["RadiusTable", "radius_table"]
@@ -171,8 +171,8 @@ def _cost_of_freedom(
 def _summed(tube: Tube, radius: FloatArray, piece: npt.NDArray[np.int64], count: int) -> FloatArray:
     """Log-likelihood of the molecules of each piece when each lies where the radius is this."""
     points = tube.points
-    value = likelihood_terms(
-        points.uv, points.covariance, tube.centre_nm(points.position), radius, tube.share,
-        tube.flat, tube.filled,
-    )[0]  # fmt: skip
+    density, _, _ = shape_terms(
+        points.uv, points.covariance, tube.centre_nm(points.position), radius, tube.filled, False
+    )
+    value = np.log((1.0 - tube.share) * density + tube.share * tube.flat + 1e-300)
     return np.bincount(piece, weights=points.weight * value, minlength=count).astype(np.float64)

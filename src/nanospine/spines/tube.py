@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter1d
 
-from nanospine.spines.ring import likelihood_terms
+from nanospine.spines.ring import mixed, shape_terms
 from nanospine.spines.stiffness import penalties, renewed, start, whole_penalty
 from nanospine.spines.tube_blocks import assemble
 
@@ -213,7 +213,7 @@ def centre_drift(tube: Tube) -> float:
     for change in (-0.05, 0.05):
         theta = tube.coefficients.ravel().copy()
         theta[2 * k :] += change
-        terms = _evaluate(points, basis, theta, tube.share, tube.flat, tube.filled)
+        terms = mixed(*_shape(points, basis, theta, tube.filled), tube.share, tube.flat)
         whole = assemble(basis, terms[3][1], points.weight) + tube.penalty
         log_det.append(float(np.linalg.slogdet(whole[: 2 * k, : 2 * k])[1]))
     return -0.5 * (log_det[1] - log_det[0]) / 0.1
@@ -240,21 +240,17 @@ def _start(
     return _State(theta, np.full(size, 2 * _USUAL_SHARE), start())
 
 
-def _evaluate(
-    points: TubePoints,
-    basis: sparse.csr_array,
-    theta: FloatArray,
-    share: FloatArray,
-    flat: FloatArray,
-    filled: bool,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _shape(
+    points: TubePoints, basis: sparse.csr_array, theta: FloatArray, filled: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give the terms of each point that do not depend on the share of background."""
     k = basis.shape[1]
     centre = np.stack([basis @ theta[:k], basis @ theta[k : 2 * k]], axis=1)
     radius = np.exp(
         np.clip(basis @ theta[2 * k :], np.log(_LEAST_RADIUS_NM), np.log(_LARGEST_RADIUS_NM))
     )
-    terms = likelihood_terms(points.uv, points.covariance, centre, radius, share, flat, filled)
-    return (terms[0], terms[1], terms[2], terms[3])
+    density, slope, bend = shape_terms(points.uv, points.covariance, centre, radius, filled, True)
+    return density, slope, bend
 
 
 def _share_of(points: TubePoints, on_shape: FloatArray, low: float, size: int) -> FloatArray:
@@ -280,7 +276,7 @@ def _iterate(
 ) -> tuple[tuple[FloatArray, ...], FloatArray, FloatArray]:
     """Newton steps on the splines, with share and stiffness renewed in between."""
     place = _place(points, span[0], len(state.share))
-    terms = _evaluate(points, basis, state.theta, state.share[place], flat, filled)
+    terms = mixed(*_shape(points, basis, state.theta, filled), state.share[place], flat)
     inverse = penalty = np.zeros((0, 0))
     for step in range(_MAX_STEPS):
         penalty = whole_penalty(rough, state.stiffness)
@@ -295,7 +291,8 @@ def _iterate(
         before = points.weight @ terms[0] - 0.5 * state.theta @ penalty @ state.theta
         for _ in range(6):
             theta = state.theta + move
-            new = _evaluate(points, basis, theta, share, flat, filled)
+            shape = _shape(points, basis, theta, filled)
+            new = mixed(*shape, share, flat)
             after = points.weight @ new[0] - 0.5 * theta @ penalty @ theta
             if after >= before - 1e-9 * abs(before):
                 break
@@ -305,7 +302,7 @@ def _iterate(
         state.share = _share_of(points, new[1], span[0], len(state.share))
         if step >= 2:
             state.stiffness = renewed(old, rough, theta, inverse)
-        terms = _evaluate(points, basis, theta, state.share[place], flat, filled)
+        terms = mixed(*shape, state.share[place], flat)
         settled = np.abs(np.log(state.stiffness / old)).max() < 0.05
         if step >= 4 and settled and np.abs(move[2 * basis.shape[1] :]).max() < 2e-3:
             break
