@@ -12,6 +12,8 @@ import argparse
 import resource
 import time
 
+import numpy as np
+
 import nanospine as ns
 
 TYPES = ["mushroom", "thin", "stubby"]
@@ -40,7 +42,7 @@ def main() -> None:
     marks.append(time.process_time())
     spines = ns.find_spines(surface, locs)
     marks.append(time.process_time())
-    triangulation, envelope, found = (b - a for a, b in zip(marks, marks[1:], strict=False))
+    triangulation, envelope, found = np.diff(marks)
     necks = int((spines.table["neck_diameter_nm"].notna()).sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{len(locs):,} localizations, {len(spines.spines)} spines, {necks} necks measured")

@@ -10,8 +10,10 @@ from scipy import ndimage
 import nanospine as ns
 from nanospine.simulate import SpineSpec
 from nanospine.spines.grid_graph import grid_graph
+from nanospine.spines.split import edge_graph
 from nanospine.spines.walls import (
     Membrane,
+    Wrap,
     _inside,
     _join_open,
     excess,
@@ -49,14 +51,14 @@ def _membrane(mesh: trimesh.Trimesh, xyz: np.ndarray) -> Membrane:
 
 
 def test_a_wall_is_what_the_surface_does_not_explain(block, sheet):
-    grid = _inside(block, block.vertices)
+    grid = _inside(Wrap(block), block.vertices)
     depth = ndimage.distance_transform_edt(grid.data)
     xyz = grid.to_xyz_nm(np.argwhere(grid.data))
     deep = (np.abs(xyz[:, 1:]) < 110).all(axis=1) & (np.abs(xyz[:, 0]) < 200)
     middle = deep & (np.abs(xyz[:, 0]) < 15)
     beside = deep & (np.abs(xyz[:, 0]) > 90)
-    walled = excess(block, grid, depth, _membrane(block, np.vstack([_on(block, 1), sheet])))
-    plain = excess(block, grid, depth, _membrane(block, _on(block, 1)))
+    walled = excess(Wrap(block), grid, depth, _membrane(block, np.vstack([_on(block, 1), sheet])))
+    plain = excess(Wrap(block), grid, depth, _membrane(block, _on(block, 1)))
     assert np.quantile(walled[middle], 0.02) > 0.3
     assert walled[beside].max() < 0.1
     assert plain[deep].max() < 0.1
@@ -68,9 +70,11 @@ def _height(xyz_nm: np.ndarray) -> np.ndarray:
 
 def _parts(block: trimesh.Trimesh, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     patch = np.flatnonzero(_height(block.vertices) > 80)
+    graph = edge_graph(block)
     label = part_by_walls(
-        block, patch, _height, _membrane(block, xyz), base_nm=80, min_length_nm=300, join_nm=150
-    )
+        Wrap(block), patch, (graph + graph.T).tocsr()[patch][:, patch], _height,
+        _membrane(block, xyz), base_nm=80, min_length_nm=300, join_nm=150,
+    )  # fmt: skip
     return block.vertices[patch], label
 
 

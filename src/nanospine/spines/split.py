@@ -14,7 +14,7 @@ from nanospine.spines.lobes import resolved
 from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.stems import part_by_stems, slow_in_clefts
-from nanospine.spines.walls import Membrane, part_by_walls
+from nanospine.spines.walls import Membrane, Wrap, part_by_walls
 
 __all__ = ["edge_graph", "heights_nm", "split_protrusions"]
 
@@ -174,14 +174,16 @@ def _walled(
     With each part is said whether it stands in a crowd.
     """
     xyz = np.asarray(mesh.vertices)
+    wrap = Wrap(mesh)
     parts: list[tuple[IntArray, bool]] = []
     caps = []
     for patch, _ in patches:
+        about = graph[patch]
         label = part_by_walls(
-            mesh, patch, lambda xyz_nm: heights_nm(xyz_nm, axes), membrane,
+            wrap, patch, about[:, patch], lambda xyz_nm: heights_nm(xyz_nm, axes), membrane,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
-        beside = graph[patch].tocoo()
+        beside = about.tocoo()
         label = _grounded(label, patch, beside, area[patch])
         number = np.full(len(xyz), -1, dtype=np.int64)
         number[patch] = label

@@ -13,12 +13,13 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
+from nanospine.core.boxes import Boxes
 from nanospine.spines.grid_graph import grid_graph
 from nanospine.spines.stems import StemRules, part_by_stems
 from nanospine.voxels.grid import VoxelGrid
-from nanospine.voxels.rasterize import fill_mesh
+from nanospine.voxels.rasterize import fill_triangles
 
-__all__ = ["Membrane", "excess", "membrane_of", "part_by_walls"]
+__all__ = ["Membrane", "Wrap", "excess", "membrane_of", "part_by_walls"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -72,19 +73,28 @@ class Membrane:
 
     def within(self, low: FloatArray, high: FloatArray) -> IntArray:
         """Give the rows in a box, rising; a large field is not looked through for each box."""
-        axis, order, values = self._along
-        begin = np.searchsorted(values, low[axis], side="left")
-        end = np.searchsorted(values, high[axis], side="right")
-        rows = np.sort(order[begin:end])
-        xyz = self.xyz_nm[rows]
-        return np.asarray(rows[((xyz >= low) & (xyz <= high)).all(axis=1)])
+        return self._boxes.touching(low, high)
 
     @cached_property
-    def _along(self) -> tuple[int, IntArray, FloatArray]:
-        """The longest axis, the order along it, and the positions in that order."""
-        axis = int(np.argmax(np.ptp(self.xyz_nm, axis=0)))
-        order = np.argsort(self.xyz_nm[:, axis], kind="stable")
-        return axis, order, self.xyz_nm[order, axis]
+    def _boxes(self) -> Boxes:
+        return Boxes(self.xyz_nm, self.xyz_nm)
+
+
+class Wrap:
+    """An envelope and where its faces lie.
+
+    Parameters
+    ----------
+    mesh : trimesh.Trimesh
+    """
+
+    def __init__(self, mesh: trimesh.Trimesh) -> None:
+        self.mesh = mesh
+        self.triangles = np.asarray(mesh.triangles, dtype=np.float64)
+        self.area = np.asarray(mesh.area_faces)
+        # Columns along z are filled: faces are wanted above and below a box, too.
+        corners = (self.triangles.min(axis=1), self.triangles.max(axis=1))
+        self.faces = Boxes(*corners, axes=(0, 1))
 
 
 def membrane_of(
@@ -110,8 +120,9 @@ def membrane_of(
 
 
 def part_by_walls(
-    mesh: trimesh.Trimesh,
+    wrap: Wrap,
     patch: IntArray,
+    beside: sparse.csr_matrix,
     height_at: HeightAt,
     membrane: Membrane,
     *,
@@ -128,10 +139,12 @@ def part_by_walls(
 
     Parameters
     ----------
-    mesh : trimesh.Trimesh
+    wrap : Wrap
         The envelope.
     patch : ndarray of int, shape (n,)
         Vertices above the shaft that hang together.
+    beside : csr_matrix, shape (n, n)
+        Lengths of the edges between them.
     height_at : callable
         Height of positions above the shaft, nm.
     membrane : Membrane
@@ -145,9 +158,10 @@ def part_by_walls(
         Number of the part of each vertex, each in one piece; all 0 where there are no walls.
     """
     whole = np.zeros(len(patch), dtype=np.int64)
-    grid = _inside(mesh, np.asarray(mesh.vertices)[patch])
+    vertices = np.asarray(wrap.mesh.vertices)[patch]
+    grid = _inside(wrap, vertices)
     depth = ndimage.distance_transform_edt(grid.data)
-    wall = excess(mesh, grid, depth, membrane)
+    wall = excess(wrap, grid, depth, membrane)
     voxels = np.argwhere(grid.data)
     height = height_at(grid.to_xyz_nm(voxels))
     floor = base_nm - 0.8 * _VOXEL_NM
@@ -164,8 +178,8 @@ def part_by_walls(
     if len(low) == 0:
         return whole
     xyz = grid.to_xyz_nm(voxels)
-    normal = np.asarray(mesh.vertex_normals)[patch]
-    _, nearest = cKDTree(xyz).query(np.asarray(mesh.vertices)[patch] - _INWARD_NM * normal)
+    normal = np.asarray(wrap.mesh.vertex_normals)[patch]
+    _, nearest = cKDTree(xyz).query(vertices - _INWARD_NM * normal)
     distance = csgraph.dijkstra(plain, directed=False, indices=low, min_only=True)
     mine = _of_patch(plain, nearest, distance)
     parts = part_by_stems(
@@ -178,12 +192,10 @@ def part_by_walls(
         label[mine[part]] = number
     _merge_scraps(plain, label, len(parts))
     _join_open(plain, label, wall > _WALL, depth[tuple(voxels.T)] > _RIM_VOXELS, height)
-    return _in_one_piece(mesh, patch, label[nearest])
+    return _in_one_piece(beside, label[nearest])
 
 
-def excess(
-    mesh: trimesh.Trimesh, grid: VoxelGrid, depth: FloatArray, membrane: Membrane
-) -> FloatArray:
+def excess(wrap: Wrap, grid: VoxelGrid, depth: FloatArray, membrane: Membrane) -> FloatArray:
     """Localizations that the surface does not explain, at the voxels inside it.
 
     With o the smoothed count of localizations in a voxel, and e that of points on the surface
@@ -201,10 +213,8 @@ def excess(
     inside = grid.data
     if len(here) == 0:
         return np.zeros(int(inside.sum()))
-    corners = np.asarray(mesh.triangles)
-    near = ((corners.min(axis=1) <= high) & (corners.max(axis=1) >= low)).all(axis=1)
-    corners = corners[near]
-    area = np.asarray(mesh.area_faces)[near]
+    near = wrap.faces.touching(low, high)
+    corners, area = wrap.triangles[near], wrap.area[near]
     count = generator.poisson(_SAMPLES * membrane.per_nm2 * area)
     where = generator.dirichlet(np.ones(3), size=int(count.sum()))
     points = np.einsum("ij,ijk->ik", where, np.repeat(corners, count, axis=0))
@@ -230,13 +240,16 @@ def _counts(grid: VoxelGrid, xyz_nm: FloatArray) -> npt.NDArray[np.float32]:
     return np.asarray(count.reshape(shape), dtype=np.float32)
 
 
-def _inside(mesh: trimesh.Trimesh, xyz_nm: FloatArray) -> VoxelGrid:
+def _inside(wrap: Wrap, xyz_nm: FloatArray) -> VoxelGrid:
     """Voxels of the envelope in the box around positions."""
     low = xyz_nm.min(axis=0) - 4 * _VOXEL_NM
     shape = np.ceil((xyz_nm.max(axis=0) + 4 * _VOXEL_NM - low) / _VOXEL_NM).astype(np.int64) + 1
     data = np.zeros(tuple(int(n) for n in shape[::-1]), dtype=np.bool_)
     voxel = np.full(3, _VOXEL_NM)
-    fill_mesh(mesh, voxel, low[::-1], np.zeros(3, dtype=np.int64), data)
+    every = np.array([_VOXEL_NM, _VOXEL_NM, np.inf])
+    high = low + _VOXEL_NM * np.array(data.shape[::-1])
+    over = wrap.triangles[wrap.faces.touching(low - every, high + every)]
+    fill_triangles(over, voxel, low[::-1], np.zeros(3, dtype=np.int64), data)
     return VoxelGrid(data, voxel, low[::-1])
 
 
@@ -310,27 +323,23 @@ def _open_ways(plain: sparse.csr_matrix, wall: npt.NDArray[np.bool_]) -> sparse.
     )
 
 
-def _in_one_piece(mesh: trimesh.Trimesh, patch: IntArray, label: IntArray) -> IntArray:
+def _in_one_piece(beside: sparse.csr_matrix, label: IntArray) -> IntArray:
     """Give scraps of a label, and vertices without one, to the nearest large piece."""
-    position = np.full(len(mesh.vertices), -1, dtype=np.int64)
-    position[patch] = np.arange(len(patch))
-    edges = position[np.asarray(mesh.edges_unique)]
-    within = (edges >= 0).all(axis=1)
-    edges, length = edges[within], np.maximum(mesh.edges_unique_length[within], 1e-6)
-    size = (len(patch), len(patch))
-    same = (label[edges[:, 0]] == label[edges[:, 1]]) & (label[edges[:, 0]] >= 0)
-    joined = sparse.csr_matrix((length[same], tuple(edges[same].T)), shape=size)
+    edges = beside.tocoo()
+    same = (label[edges.row] == label[edges.col]) & (label[edges.row] >= 0)
+    joined = sparse.csr_matrix(
+        (edges.data[same], (edges.row[same], edges.col[same])), shape=beside.shape
+    )
     count, piece = csgraph.connected_components(joined, directed=False)
     extent = np.bincount(piece, minlength=count)
-    kept = np.zeros(len(patch), dtype=bool)
+    kept = np.zeros(len(label), dtype=bool)
     for number in np.unique(label[label >= 0]):
         largest = np.unique(piece[label == number])
         kept |= piece == largest[extent[largest].argmax()]
     if not kept.any():
-        return np.zeros(len(patch), dtype=np.int64)
-    graph = sparse.csr_matrix((length, tuple(edges.T)), shape=size)
+        return np.zeros(len(label), dtype=np.int64)
     _, _, source = csgraph.dijkstra(
-        graph, directed=False, indices=np.flatnonzero(kept), min_only=True,
+        beside, directed=False, indices=np.flatnonzero(kept), min_only=True,
         return_predecessors=True,
     )  # fmt: skip
     return np.where(source >= 0, label[np.maximum(source, 0)], label[kept][0])

@@ -10,7 +10,7 @@ from numba import njit
 from nanospine.core.errors import GeometryError
 from nanospine.voxels.grid import VoxelGrid
 
-__all__ = ["fill_mesh", "mesh_to_mask"]
+__all__ = ["fill_mesh", "fill_triangles", "mesh_to_mask"]
 
 # Columns are cast through the mesh off the lattice of round coordinates, where vertices and
 # edges of modelled meshes like to lie: a ray through a vertex would be counted twice or never.
@@ -89,6 +89,17 @@ def fill_mesh(
         Written to.
     """
     triangles = np.ascontiguousarray(mesh.triangles, dtype=np.float64)
+    fill_triangles(triangles, voxel_nm, origin_nm, start, data)
+
+
+def fill_triangles(
+    triangles: npt.NDArray[np.float64],
+    voxel_nm: npt.NDArray[np.float64],
+    origin_nm: npt.NDArray[np.float64],
+    start: npt.NDArray[np.int64],
+    data: npt.NDArray[np.bool_],
+) -> None:
+    """Do as :func:`fill_mesh` does, with all triangles (n, 3, 3) over and under `data`."""
     scaled = (triangles - origin_nm[::-1]) / voxel_nm[::-1]
     scaled[:, :, :2] += _OFFSET
     nz, ny, nx = data.shape
