@@ -18,7 +18,7 @@ from nanospine.surface.feet import Feet
 from nanospine.surface.fit import smooth
 from nanospine.surface.mesh import boundary_surface, inside_components
 from nanospine.surface.persistence import persistence
-from nanospine.surface.unevenness import label_scale, scattered
+from nanospine.surface.unevenness import label_scale, scattered, usual_voxel_nm
 
 __all__ = ["SWEEPS", "Carved", "carved"]
 
@@ -82,19 +82,23 @@ def _evened(
     """Leave out what is no label; give the scale of the label at what is left, if it is uneven."""
     if not options.adapts or not np.isfinite(points).all():
         return points, None
-    apart = scattered(points, noise or 0.0)
+    usual_nm: float | None = usual_voxel_nm(points)
+    apart = scattered(points, noise or 0.0, usual_nm)
     if apart.any():
+        usual_nm = None
         notes.append(
             f"{int(apart.sum())} of {len(points)} localizations lie apart from all label and took "
             "no part in the carving."
         )
         points = points[~apart]
-    return points, _scale(points, noise or 0.0, options)
+    return points, _scale(points, noise or 0.0, options, usual_nm)
 
 
-def _scale(points: FloatArray, noise: float, options: Options) -> FloatArray | None:
+def _scale(
+    points: FloatArray, noise: float, options: Options, usual_nm: float | None = None
+) -> FloatArray | None:
     """Give the scale of the label at each point; None where it is even."""
-    scale = label_scale(points, options.label, noise)
+    scale = label_scale(points, options.label, noise, usual_nm)
     return None if (scale == 1).all() else scale
 
 

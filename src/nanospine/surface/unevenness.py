@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["label_scale", "scattered"]
+__all__ = ["label_scale", "scattered", "usual_voxel_nm"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -38,6 +38,8 @@ _CHANCE, _SURE = 1.35, 1.75
 _FINEST_SCALE = 1.0 / 3.0
 # Most cells along an axis: their numbers must not overflow.
 _FINEST = 2**20
+# Coarse voxels are judged by some so many of the points.
+_FEW_POINTS = 50_000
 
 
 class _Cells(NamedTuple):
@@ -54,7 +56,9 @@ class _Cells(NamedTuple):
     strides: tuple[int, int]
 
 
-def scattered(points: FloatArray, noise_nm: float = 0.0) -> BoolArray:
+def scattered(
+    points: FloatArray, noise_nm: float = 0.0, usual_nm: float | None = None
+) -> BoolArray:
     """Tell which localizations lie apart from all label, shape (n,).
 
     Cells that touch make groups; localizations in a group of fewer than 10 occupied voxels are
@@ -66,6 +70,8 @@ def scattered(points: FloatArray, noise_nm: float = 0.0) -> BoolArray:
         Nanometres.
     noise_nm : float
         Precision: voxels are not finer than half of it.
+    usual_nm : float, optional
+        What :func:`usual_voxel_nm` gave for them.
 
     Examples
     --------
@@ -81,14 +87,17 @@ def scattered(points: FloatArray, noise_nm: float = 0.0) -> BoolArray:
     if len(points) < _LEAST:
         return nothing
     # a step finer than for densities: less background reaches the label
-    cells = _cells(points, max(_usual(points).voxel_nm / np.sqrt(2.0), 0.5 * noise_nm))
+    usual_nm = usual_voxel_nm(points) if usual_nm is None else usual_nm
+    cells = _cells(points, max(usual_nm / np.sqrt(2.0), 0.5 * noise_nm), _bounds(points))
     part = _parts(cells.key, *cells.strides)
     few = np.bincount(part, cells.occupied)[part] < _FEW
     found = few[cells.of]
     return found if found.mean() <= _MOST else nothing
 
 
-def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatArray:
+def label_scale(
+    points: FloatArray, label: str, noise_nm: float = 0.0, usual_nm: float | None = None
+) -> FloatArray:
     """Give how far apart the label is at each localization, over what is usual; shape (n,).
 
     The spacing is the side of 27 cells over the root (square root of a membrane, cube root of a
@@ -104,6 +113,8 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     noise_nm : float
         Precision: voxels are not finer than half of it, or the tails of the noise would count as a
         sparser label.
+    usual_nm : float, optional
+        What :func:`usual_voxel_nm` gave for them.
 
     Examples
     --------
@@ -116,15 +127,14 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     """
     if len(points) < _LEAST:
         return np.ones(len(points))
-    usual = _usual(points)
-    if usual.voxel_nm < 0.5 * noise_nm:
-        usual = _cells(points, 0.5 * noise_nm)
+    usual_nm = max(usual_voxel_nm(points) if usual_nm is None else usual_nm, 0.5 * noise_nm)
+    bounds = _bounds(points)
     power = 2.0 if label == "membrane" else 3.0
     spacing = np.full(len(points), np.nan)
     for factor in (0.5, 1.0, 2.0, 4.0):
-        if factor * usual.voxel_nm < 0.5 * noise_nm:
+        if factor * usual_nm < 0.5 * noise_nm:
             continue
-        cells = usual if factor == 1.0 else _cells(points, factor * usual.voxel_nm)
+        cells = _cells(points, factor * usual_nm, bounds)
         # the densest of the cells around: noise's tails and background beside a label are as
         # dense as the label
         total = _around(cells.key, cells.occupied, *cells.strides, False)
@@ -137,24 +147,54 @@ def label_scale(points: FloatArray, label: str, noise_nm: float = 0.0) -> FloatA
     return np.asarray(np.clip(scale, _FINEST_SCALE, 1.0))
 
 
-def _usual(points: FloatArray) -> _Cells:
-    """Give the finest voxels, by steps of the root of two, that are occupied enough."""
-    cells = _cells(points, float(np.ptp(points, axis=0).max()) / 12.0 or 1.0)
+def usual_voxel_nm(points: FloatArray) -> float:
+    """Give the side of the finest voxels, by steps of the root of two, that are occupied enough."""
+    bounds = _bounds(points)
+    widest = float((bounds[1] - bounds[0]).max())
+    voxel_nm = widest / 12.0 or 1.0
+    if len(points) > 2 * _FEW_POINTS:
+        # where some of the points occupy enough, all do
+        some = np.ascontiguousarray(points[:: len(points) // _FEW_POINTS])
+        voxel_nm = _finest(some, bounds, voxel_nm, coarse=True)
+    return _finest(points, bounds, voxel_nm, coarse=False)
+
+
+def _finest(
+    points: FloatArray, bounds: tuple[FloatArray, FloatArray], voxel_nm: float, *, coarse: bool
+) -> float:
+    """Make voxels finer while they stay occupied enough; coarse: while steps of two can be made."""
+    widest = float((bounds[1] - bounds[0]).max())
+    occupied = _occupied_about(points, voxel_nm, bounds)
     while True:
         # while voxels are fully occupied they can shrink by more than a step
-        step = 2.0 if np.median(cells.occupied[cells.of]) > 4 * _IN_CELL else np.sqrt(2.0)
-        finer = _cells(points, cells.voxel_nm / step)
-        if np.median(finer.occupied[finer.of]) < _IN_CELL:
-            return cells
-        if np.ptp(points, axis=0).max() > _FINEST * finer.voxel_nm:
-            return cells
-        cells = finer
+        step = 2.0 if occupied > 4 * _IN_CELL else np.sqrt(2.0)
+        finer = voxel_nm / step
+        if (coarse and step < 2.0) or widest > _FINEST * finer:
+            return voxel_nm
+        occupied = _occupied_about(points, finer, bounds)
+        if occupied < _IN_CELL:
+            return voxel_nm
+        voxel_nm = finer
 
 
-def _cells(points: FloatArray, voxel_nm: float) -> _Cells:
-    low = points.min(axis=0)
+def _occupied_about(
+    points: FloatArray, voxel_nm: float, bounds: tuple[FloatArray, FloatArray]
+) -> float:
+    """Occupied voxels in the cell of the usual localization."""
+    cells = _cells(points, voxel_nm, bounds)
+    return float(np.median(cells.occupied[cells.of]))
+
+
+def _bounds(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    # column by column: along the short axis numpy takes ten times as long
+    columns = [np.ascontiguousarray(column) for column in points.T]
+    return np.array([c.min() for c in columns]), np.array([c.max() for c in columns])
+
+
+def _cells(points: FloatArray, voxel_nm: float, bounds: tuple[FloatArray, FloatArray]) -> _Cells:
+    low, high = bounds
     # one empty cell on every side, so that neighbours are neighbours by number
-    size = (np.floor((points.max(axis=0) - low) / voxel_nm).astype(np.int64) + 9) // 3 + 1
+    size = (np.floor((high - low) / voxel_nm).astype(np.int64) + 9) // 3 + 1
     strides = (int(size[2]), int(size[1] * size[2]))
     voxel, cell = _numbers(points, low, voxel_nm, *strides)
     order = np.argsort(voxel, kind="stable")
