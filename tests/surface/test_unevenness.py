@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanospine.surface.unevenness import _around, _cells, _parts, label_scale, scattered
+from nanospine.surface import unevenness
+from nanospine.surface.unevenness import _around, _bounds, _cells, _parts, label_scale, scattered
 
 
 def ball(n, seed=0, radius=300.0, noise=8.0):
@@ -24,7 +25,7 @@ def ball(n, seed=0, radius=300.0, noise=8.0):
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 80), voxel=st.floats(0.3, 5.0))
 def test_cells_hold_what_a_dictionary_counts(seed, n, voxel):
     points = np.random.default_rng(seed).normal(size=(n, 3)) * 5
-    cells = _cells(points, voxel)
+    cells = _cells(points, voxel, _bounds(points))
     place = np.floor((points - points.min(axis=0)) / voxel).astype(int)
     voxels = Counter(tuple(c // 3 for c in v) for v in {tuple(v) for v in place})
     total = _around(cells.key, cells.occupied, *cells.strides, False)
@@ -40,7 +41,7 @@ def test_cells_hold_what_a_dictionary_counts(seed, n, voxel):
 
 def test_groups_that_do_not_touch_are_apart():
     points = np.concatenate([np.zeros((1, 3)), np.full((1, 3), 50.0), np.full((1, 3), 52.0)])
-    cells = _cells(points, 1.0)
+    cells = _cells(points, 1.0, _bounds(points))
     part = _parts(cells.key, *cells.strides)[cells.of]
     assert part[0] != part[1] == part[2]
 
@@ -93,3 +94,20 @@ def test_nothing_is_made_of_points_that_tell_nothing(points):
 def test_a_label_of_specks_is_not_thrown_away():
     specks = np.random.default_rng(0).uniform(0, 1e5, (600, 3))
     assert not scattered(specks).all()
+
+
+@pytest.mark.parametrize("copies", [3, 40])
+@pytest.mark.parametrize("kind", ["sheet", "volume", "grid", "one place"])
+def test_the_usual_voxel_is_found_on_some_points_as_on_all(kind, copies, monkeypatch):
+    """Coarse voxels are judged by a part of the points; that changes nothing."""
+    rng = np.random.default_rng(copies)
+    points = rng.uniform(0, 1000, (4000 * copies, 3)) * [3, 1, 0.01 if kind == "sheet" else 1]
+    if kind == "grid":
+        points = np.round(points, -2)
+    elif kind == "one place":
+        points[:] = 1.0
+    found = unevenness.usual_voxel_nm(points)
+    monkeypatch.setattr(unevenness, "_FEW_POINTS", 2000)
+    assert unevenness.usual_voxel_nm(points) == found
+    monkeypatch.setattr(unevenness, "_FEW_POINTS", 10**9)
+    assert unevenness.usual_voxel_nm(points) == found
