@@ -28,6 +28,9 @@ _REPLICATES = 400
 _LEAST_IN_WINDOW = 6
 _SOFT_NM = 12.0
 _SHORTEST_NECK_NM = 120.0
+# Background is a part of the localizations beside a neck, up to four tenths in a crowd; where more
+# are astray, the tube has settled on the lesser part of them, and not on the neck.
+_MOST_ASTRAY = 0.6
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
 
@@ -336,6 +339,11 @@ def _constriction(
         return None, (
             f"not measurable: {models.n_molecules} molecules support the constriction, "
             f"{look.min_molecules} are needed"
+        )
+    if models.astray > _MOST_ASTRAY:
+        return None, (
+            f"not measurable: {models.astray:.0%} of the molecules beside the neck are not on it, "
+            "as where something else is wrapped with it"
         )
     log_radius, error, at = models.narrowest(within)
     if not error < _LARGEST_LOG_ERROR:

@@ -41,7 +41,7 @@ _SHAPES = (
 # Odds of them before looking. A cone of 20 % through a hundred molecules is not always told from
 # a cylinder, so the odds matter: the diameter goes by the first, for necks that are mostly even;
 # the interval holds for the first, for the second, and so for those in between.
-_ODDS = np.log([[0.85, 0.045, 0.045, 0.045, 0.015], [0.65, 0.105, 0.105, 0.105, 0.035]])
+_ODDS = np.log([[0.9, 0.03, 0.03, 0.03, 0.01], [0.65, 0.105, 0.105, 0.105, 0.035]])
 _LEAST_SHARE = 1e-5
 
 
@@ -58,12 +58,15 @@ class NeckModels:
         By either odds; rows sum to one.
     blur_nm : float
         Usual localization error across the neck.
+    astray : float
+        Share of the molecules beside the stretch that its shape does not explain.
     """
 
     table: RadiusTable
     log_radius: FloatArray
     weights: FloatArray
     blur_nm: float
+    astray: float
 
     @classmethod
     def fit(cls, tube: Tube, narrowest_nm: float, seed: int) -> NeckModels:
@@ -96,7 +99,8 @@ class NeckModels:
         weights /= weights.sum(axis=1, keepdims=True)
         covariance = tube.points.covariance
         blur = float(np.sqrt(np.median(covariance[:, [0, 2]].sum(axis=1) / 2)))
-        return cls(table, log_radius, weights, blur)
+        astray = _astray(tube, table, weights[0] @ np.isfinite(log_radius))
+        return cls(table, log_radius, weights, blur, astray)
 
     @property
     def n_molecules(self) -> int:
@@ -134,6 +138,13 @@ class NeckModels:
         piece = np.abs(self.table.centre_nm[None] - position[:, None]).argmin(axis=1)
         on_neck = self.log_radius[drawn][:, piece]
         return np.where(np.isfinite(on_neck), on_neck, outside)
+
+
+def _astray(tube: Tube, table: RadiusTable, often: FloatArray) -> float:
+    """Share of the molecules on the likely stretch that are not on the shape."""
+    piece = np.abs(table.centre_nm[None] - tube.points.position[:, None]).argmin(axis=1)
+    weight = tube.points.weight * (often[piece] > 0.5)
+    return float(1.0 - (weight @ tube.on_shape) / max(float(weight.sum()), 1e-9))
 
 
 def _stretches(table: RadiusTable, narrowest_nm: float) -> IntArray:

@@ -82,7 +82,7 @@ def _evened(
     """Leave out what is no label; give the scale of the label at what is left, if it is uneven."""
     if not options.adapts or not np.isfinite(points).all():
         return points, None
-    usual_nm: float | None = usual_voxel_nm(points)
+    usual_nm = usual_voxel_nm(points) if len(points) else None
     apart = scattered(points, noise or 0.0, usual_nm)
     if apart.any():
         usual_nm = None

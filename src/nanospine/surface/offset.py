@@ -63,7 +63,7 @@ def smooth_offset(
         right = _gather(faces, feet.face, feet.weights, feet.signed_nm, trust, place, data, offset)
         if force is not None:
             right += force
-        offset = _solved(rows, columns, data, diagonal, right, offset, _TOLERANCE)
+        offset = _solved(rows, columns, data, diagonal, right[None], offset[None], _TOLERANCE)[0]
         rest = _rest(faces, feet.face, feet.weights, feet.signed_nm, offset, near)
         scale = 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
         trust[near] = (
@@ -81,10 +81,10 @@ def solve(matrix: sparse.csr_matrix, right: FloatArray, tolerance: float) -> Flo
     rows, columns = matrix.indptr, matrix.indices
     every = np.arange(matrix.shape[0])
     diagonal = _places_of(every, every, rows, columns)
-    start = np.zeros(len(right))
-    each = np.ascontiguousarray(right.reshape(len(right), -1).T, dtype=np.float64)
-    solved = [_solved(rows, columns, matrix.data, diagonal, one, start, tolerance) for one in each]
-    return np.asarray(np.stack(solved, axis=-1).reshape(right.shape))
+    several = np.ascontiguousarray(right.reshape(len(right), -1).T, dtype=np.float64)
+    start = np.zeros(several.shape)
+    solved = _solved(rows, columns, matrix.data, diagonal, several, start, tolerance)
+    return np.asarray(solved.T.reshape(right.shape))
 
 
 def _solved(
@@ -96,12 +96,12 @@ def _solved(
     start: FloatArray,
     tolerance: float,
 ) -> FloatArray:
-    """Conjugate gradients; a direct solution where they take too many steps."""
+    """Conjugate gradients; a direct solution where they take too many steps; shape (k, n)."""
     solved, done = _conjugate(rows, columns, data, diagonal, right, start, _STEPS, tolerance)
-    if not done:
-        matrix = sparse.csc_matrix((data, columns, rows), shape=(len(right),) * 2)  # symmetric
+    if not done.all():
+        matrix = sparse.csc_matrix((data, columns, rows), shape=(len(diagonal),) * 2)  # symmetric
         solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        solved = solver.solve(right)
+        solved[~done] = solver.solve(right[~done].T).T
     return np.asarray(solved)
 
 
@@ -160,38 +160,65 @@ def _rest(faces, face, weights, signed, offset, near):
 
 
 @njit(cache=True)
-def _times(rows, columns, data, vector, result):
-    for i in range(result.shape[0]):
-        total = 0.0
-        for place in range(rows[i], rows[i + 1]):
-            total += data[place] * vector[columns[place]]
-        result[i] = total
+def _times(rows, columns, data, vectors, results):
+    """Products with several vectors, shape (k, n); the matrix is read once for every three."""
+    k, n = results.shape
+    first = 0
+    while k - first >= 3:
+        a, b, c = vectors[first], vectors[first + 1], vectors[first + 2]
+        for i in range(n):
+            one, two, three = 0.0, 0.0, 0.0
+            for place in range(rows[i], rows[i + 1]):
+                value, at = data[place], columns[place]
+                one += value * a[at]
+                two += value * b[at]
+                three += value * c[at]
+            results[first, i], results[first + 1, i], results[first + 2, i] = one, two, three
+        first += 3
+    for j in range(first, k):
+        vector, result = vectors[j], results[j]
+        for i in range(n):
+            total = 0.0
+            for place in range(rows[i], rows[i + 1]):
+                total += data[place] * vector[columns[place]]
+            result[i] = total
 
 
 @njit(cache=True)
 def _conjugate(rows, columns, data, diagonal, right, guess, steps, tolerance):
-    """Conjugate gradients, scaled by the diagonal; the solution and whether it is one."""
-    n = right.shape[0]
+    """Conjugate gradients, scaled by the diagonal, for right-hand sides (k, n) at once.
+
+    Gives the solutions, and which of them are some. Each goes its own way, and rests when it has
+    arrived.
+    """
+    k, n = right.shape
     solution = guess.copy()
-    product = np.empty(n)
+    product = np.empty((k, n))
     _times(rows, columns, data, solution, product)
     rest = right - product
     scale = 1.0 / data[diagonal]
-    direction = scale * rest
-    along = np.dot(rest, direction)
-    least = tolerance * tolerance * np.dot(right, scale * right)
+    direction = np.empty((k, n))
+    along, least = np.zeros(k), np.zeros(k)
+    for j in range(k):
+        direction[j] = scale * rest[j]
+        along[j] = np.dot(rest[j], direction[j])
+        least[j] = tolerance * tolerance * np.dot(right[j], scale * right[j])
     for _ in range(steps):
-        if along <= least:
-            return solution, True
+        if (along <= least).all():
+            break
         _times(rows, columns, data, direction, product)
-        step = along / np.dot(direction, product)
-        new = 0.0
-        for i in range(n):
-            solution[i] += step * direction[i]
-            rest[i] -= step * product[i]
-            new += rest[i] * rest[i] * scale[i]
-        ratio = new / along
-        for i in range(n):
-            direction[i] = scale[i] * rest[i] + ratio * direction[i]
-        along = new
+        for j in range(k):
+            if along[j] <= least[j]:
+                continue
+            x, r, d, p = solution[j], rest[j], direction[j], product[j]
+            step = along[j] / np.dot(d, p)
+            new = 0.0
+            for i in range(n):
+                x[i] += step * d[i]
+                r[i] -= step * p[i]
+                new += r[i] * r[i] * scale[i]
+            ratio = new / along[j]
+            for i in range(n):
+                d[i] = scale[i] * r[i] + ratio * d[i]
+            along[j] = new
     return solution, along <= least
