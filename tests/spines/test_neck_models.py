@@ -10,7 +10,7 @@ from nanospine.spines.neck import measure_neck
 from nanospine.spines.radius_table import radius_table
 from nanospine.spines.ring import likelihood_terms
 from nanospine.spines.stretch_fits import draw_profiles, fit_stretches
-from nanospine.spines.tube import TubePoints, fit_tube
+from nanospine.spines.tube import TubePoints, fit_tube, recentred_tube
 
 FIRST, STEP, KNOTS = 3.0, 0.05, 40
 
@@ -182,3 +182,46 @@ def test_where_there_are_no_molecules_there_is_no_constriction():
     ).constriction
     assert found.position_nm > 100
     assert found.low_nm > 105
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_centre_that_went_astray_comes_back_when_the_radius_is_told(filled):
+    tube = fitted_tube(filled)
+    k = tube.coefficients.shape[1]
+    astray = tube.coefficients.copy()
+    astray[0, k // 2 - 1 : k // 2 + 2] += 25.0
+    moved, cost = recentred_tube(
+        replace(tube, coefficients=astray), np.full(len(tube.points), 50.0)
+    )
+    at = np.linspace(20, 280, 14)
+    assert np.abs(replace(tube, coefficients=astray).centre_nm(at)).max() > 15
+    assert np.abs(moved.centre_nm(at) - tube.centre_nm(at)).max() < 3
+    np.testing.assert_array_equal(moved.coefficients[2], tube.coefficients[2])
+    stiff = tube.penalty[: 2 * k, : 2 * k]
+    before, after = (
+        0.5 * c[:2].ravel() @ stiff @ c[:2].ravel() for c in (astray, moved.coefficients)
+    )
+    assert cost == pytest.approx(after - before)
+    again, more = recentred_tube(moved, np.full(len(tube.points), 50.0))
+    np.testing.assert_allclose(again.centre_nm(at), moved.centre_nm(at), atol=0.1)
+    assert abs(more) < 0.05
+
+
+def test_few_molecules_do_not_make_an_even_neck_a_cone():
+    """The centre goes after the molecules at an end, and the radius with it, unless each shape is
+    judged about a centre of its own."""
+    errors = []
+    for seed in range(16):
+        rng = np.random.default_rng([23, seed])
+        s, angle = rng.uniform(0, 600, 80), rng.uniform(0, 2 * np.pi, 80)
+        xyz = np.column_stack([150 * np.cos(angle), 150 * np.sin(angle), s])
+        xyz += rng.normal(size=xyz.shape) * [10, 10, 20]
+        found = measure_neck(
+            xyz, [[0, 0, 0], [0, 0, 600]], precision_nm=[10, 10, 20], molecule=np.arange(80)
+        ).constriction
+        if found is not None:
+            errors.append(found.diameter_nm - 300)
+    assert len(errors) >= 12
+    # 20 nm over the root of 80 molecules is the least that is possible.
+    assert np.sqrt(np.mean(np.square(errors))) < 5
+    assert np.abs(errors).max() < 15

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nanospine.spines.radius_table import RadiusTable, radius_table
 from nanospine.spines.stretch_fits import draw_profiles, fit_stretches
-from nanospine.spines.tube import Tube, centre_drift
+from nanospine.spines.tube import Tube, centre_drift, recentred_tube
 
 __all__ = ["NeckModels"]
 
@@ -41,7 +41,7 @@ _SHAPES = (
 # Odds of them before looking. A cone of 20 % through a hundred molecules is not always told from
 # a cylinder, so the odds matter: the diameter goes by the first, for necks that are mostly even;
 # the interval holds for the first, for the second, and so for those in between.
-_ODDS = np.log([[0.9, 0.03, 0.03, 0.03, 0.01], [0.65, 0.105, 0.105, 0.105, 0.035]])
+_ODDS = np.log([[0.85, 0.045, 0.045, 0.045, 0.015], [0.65, 0.105, 0.105, 0.105, 0.035]])
 _LEAST_SHARE = 1e-5
 
 
@@ -83,17 +83,36 @@ class NeckModels:
         evidence, theta, root = fit_stretches(
             table.cubic, table.first, table.step, table.free, expected, stretches, precision, sizes
         )
+        # Each has a centre of its own: beside that of the free fit, which went after single
+        # molecules and let the radius vary for it, an even neck would stand no chance.
+        cubics = []
+        for number, size in enumerate(sizes):
+            best = int(evidence[:, number].argmax())
+            cubic, cost = _recentred(tube, table, stretches[best], theta[best, number, :size])
+            one = slice(number, number + 1)
+            evidence[:, one], theta[:, one, :size], root[:, one, :size, :size] = fit_stretches(
+                cubic, table.first, table.step, table.free,
+                np.ascontiguousarray(expected[one, :size]), stretches,
+                np.ascontiguousarray(precision[one, :size]), sizes[one],
+            )  # fmt: skip
+            evidence[:, one] -= cost
+            cubics.append(cubic)
         shares = np.exp(evidence - evidence.max() + _ODDS[:, None])
         shares /= shares.sum(axis=(1, 2), keepdims=True)
         share = shares.mean(axis=0)
         generator = np.random.default_rng(seed)
         drawn = _spread(share.ravel(), generator)
         stretch, model = np.unravel_index(drawn, share.shape)
-        log_radius, log_weight = draw_profiles(
-            table.cubic, table.first, table.step, expected[model], stretches[stretch, 0],
-            stretches[stretch, 1], sizes[model], precision[model], theta[stretch, model],
-            root[stretch, model], generator.normal(size=(len(drawn), sizes.max())),
-        )  # fmt: skip
+        normal = generator.normal(size=(len(drawn), sizes.max()))
+        log_radius, log_weight = np.empty((len(drawn), len(table.free))), np.empty(len(drawn))
+        for number, cubic in enumerate(cubics):
+            these = np.flatnonzero(model == number)
+            at, which = stretch[these], model[these]
+            log_radius[these], log_weight[these] = draw_profiles(
+                cubic, table.first, table.step, expected[which], stretches[at, 0],
+                stretches[at, 1], sizes[which], precision[which], theta[at, which],
+                root[at, which], normal[these],
+            )  # fmt: skip
         likelier = shares[:, stretch, model] / share[stretch, model]
         weights = likelier * np.exp(np.clip(log_weight, -30.0, 3.0))
         weights /= weights.sum(axis=1, keepdims=True)
@@ -112,7 +131,8 @@ class NeckModels:
     ) -> tuple[FloatArray, float, float]:
         """Log radius of the narrowest place and its 95 % interval, its standard error, the place.
 
-        The narrowest place of each draw, not of their mean: it differs from draw to draw.
+        The narrowest place of each draw, not of their mean: it differs from draw to draw. Their
+        median: a cone that is one draw in five is no reason to take a part of it off a cylinder.
         """
         centre = self.table.centre_nm
         half = 0.5 * (centre[1] - centre[0])
@@ -124,12 +144,12 @@ class NeckModels:
         weights = self.weights[:, some] / self.weights[:, some].sum(axis=1, keepdims=True)
         mean = float(weights[0] @ least)
         error = float(np.sqrt(weights[0] @ (least - mean) ** 2))
-        ends = np.array([_quantiles(least, weight, (0.025, 0.975)) for weight in weights])
+        ends = np.array([_quantiles(least, weight, (0.025, 0.5, 0.975)) for weight in weights])
         often = self.weights[0] @ inside
         profile = self.weights[0] @ np.where(inside, log_radius, 0.0) / np.maximum(often, 1e-9)
         place = int(np.where(often >= 0.5 * often.max(), profile, np.inf).argmin())
         at = float(np.clip(centre[sought][place], *within))
-        return np.array([mean, ends[:, 0].min(), ends[:, 1].max()]), error, at
+        return np.array([ends[0, 1], ends[:, 0].min(), ends[:, 2].max()]), error, at
 
     def replicates(self, position: FloatArray, outside: FloatArray, seed: int) -> FloatArray:
         """Log radius at positions in draws, shape as `outside`, which is taken off the stretch."""
@@ -138,6 +158,21 @@ class NeckModels:
         piece = np.abs(self.table.centre_nm[None] - position[:, None]).argmin(axis=1)
         on_neck = self.log_radius[drawn][:, piece]
         return np.where(np.isfinite(on_neck), on_neck, outside)
+
+
+def _recentred(
+    tube: Tube, table: RadiusTable, stretch: IntArray, theta: FloatArray
+) -> tuple[FloatArray, float]:
+    """Splines of the table about the centre that a shape on a stretch has, and what it costs."""
+    half = 0.5 * (table.centre_nm[1] - table.centre_nm[0])
+    low, high = table.centre_nm[stretch[0]] - half, table.centre_nm[stretch[1] - 1] + half
+    position = tube.points.position
+    inside = (position >= low) & (position < high)
+    radius = tube.radius_nm(position)
+    place = 2.0 * (position[inside] - low) / (high - low) - 1.0
+    radius[inside] = np.exp(np.polynomial.legendre.legval(place, theta))
+    moved, cost = recentred_tube(tube, radius)
+    return table.recentred(moved, centre_drift(moved)), cost / table.excess
 
 
 def _astray(tube: Tube, table: RadiusTable, often: FloatArray) -> float:

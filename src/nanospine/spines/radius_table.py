@@ -61,6 +61,11 @@ class RadiusTable:
     free_log_radius: FloatArray
     support: FloatArray
 
+    def recentred(self, tube: Tube, drift: float) -> FloatArray:
+        """Give the coefficients of the splines when the centre is that of another tube."""
+        knots = self.first + self.step * np.arange(self.cubic.shape[1] + 1)
+        return _splines(tube, knots, drift, self.free_log_radius) / self.excess
+
 
 def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     """Tabulate the likelihood of the radius along a tube, with centre and background as fitted.
@@ -79,17 +84,14 @@ def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     count = max(round((tube.high - tube.low) / _PIECE_NM), 4)
     edges = np.linspace(tube.low, tube.high, count + 1)
     middle = 0.5 * (edges[1:] + edges[:-1])
-    piece = np.clip(np.searchsorted(edges, points.position, side="right") - 1, 0, count - 1)
+    piece = _piece(tube, count)
     free_log_radius = np.log(tube.radius_nm(middle))
     held = np.isin(np.arange(count), piece)  # where there are no molecules the spline may dip
     place = int(np.where(held, np.abs(middle - narrowest_nm), np.inf).argmin())
     near = _undipped(free_log_radius, held, place)
     least = float(free_log_radius[near].min())
     knots = _knots(tube, least, float(free_log_radius[place]))
-    logs = np.stack([_summed(tube, np.exp(np.full(len(points), knot)), piece, count)
-                     for knot in knots], axis=1)  # fmt: skip
-    logs += drift / count * (knots - free_log_radius[:, None])
-    cubic = CubicSpline(knots, logs, axis=1).c
+    cubic = _splines(tube, knots, drift, free_log_radius)
     free = _summed(tube, tube.radius_nm(points.position), piece, count)
     narrow = near & (free_log_radius <= least + _LIKE_THE_NECK)
     excess = _excess_scatter(tube, narrow[piece])
@@ -97,10 +99,31 @@ def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     support = on_shape.astype(np.float64)
     return RadiusTable(
         middle, float(knots[0]), float(knots[1] - knots[0]),
-        np.ascontiguousarray(np.transpose(cubic[::-1], (2, 1, 0))) / excess, excess,
+        cubic / excess, excess,
         free / excess - _cost_of_freedom(tube, free_log_radius, narrow, excess),
         free_log_radius, support,
     )  # fmt: skip
+
+
+def _piece(tube: Tube, count: int) -> npt.NDArray[np.int64]:
+    """Number of the piece that each point is in."""
+    edges = np.linspace(tube.low, tube.high, count + 1)
+    found = np.searchsorted(edges, tube.points.position, side="right") - 1
+    return np.asarray(np.clip(found, 0, count - 1), dtype=np.int64)
+
+
+def _splines(
+    tube: Tube, knots: FloatArray, drift: float, free_log_radius: FloatArray
+) -> FloatArray:
+    """Coefficients of the log-likelihood of each piece, shape (pieces, knots - 1, 4)."""
+    count = len(free_log_radius)
+    piece = _piece(tube, count)
+    logs = np.stack(
+        [_summed(tube, np.exp(np.full(len(piece), knot)), piece, count) for knot in knots], axis=1
+    )
+    logs += drift / count * (knots - free_log_radius[:, None])
+    cubic = CubicSpline(knots, logs, axis=1).c
+    return np.ascontiguousarray(np.transpose(cubic[::-1], (2, 1, 0)))
 
 
 def _undipped(

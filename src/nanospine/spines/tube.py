@@ -8,7 +8,7 @@ measured with nearly all of its molecules, and a neck that flares keeps its shap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,13 @@ from nanospine.spines.ring import mixed, shape_terms
 from nanospine.spines.stiffness import penalties, renewed, start, whole_penalty
 from nanospine.spines.tube_blocks import assemble
 
-__all__ = ["Tube", "TubePoints", "centre_drift", "fit_tube"]
+__all__ = ["Tube", "TubePoints", "centre_drift", "fit_tube", "recentred_tube"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _DEGREE = 3
 _MAX_STEPS = 40
+_RECENTRING, _CENTRED_NM = 20, 0.05
 _LEAST_RADIUS_NM, _LARGEST_RADIUS_NM = 4.0, 900.0
 _SHARE_STEP_NM, _SHARE_SMOOTHING_NM = 25.0, 80.0
 _USUAL_SHARE, _LARGEST_SHARE, _SHARE_PRIOR = 0.05, 0.7, 3.0
@@ -217,6 +218,42 @@ def centre_drift(tube: Tube) -> float:
         whole = assemble(basis, terms[3][1], points.weight) + tube.penalty
         log_det.append(float(np.linalg.slogdet(whole[: 2 * k, : 2 * k])[1]))
     return -0.5 * (log_det[1] - log_det[0]) / 0.1
+
+
+def recentred_tube(tube: Tube, radius_nm: FloatArray) -> tuple[Tube, float]:
+    """Fit the centre anew when the radius at each point is told, stiffness and share as they are.
+
+    Returns
+    -------
+    tube : Tube
+        With the new centre, and the radius that it had.
+    penalty : float
+        How much less likely than before the stiffness of its centre makes it.
+    """
+    points, k = tube.points, tube.coefficients.shape[1]
+    basis = _basis(points.position, tube.low, tube.high, tube.knots)
+    stiff = tube.penalty[: 2 * k, : 2 * k]
+    theta = tube.coefficients[:2].ravel().copy()
+    before = 0.5 * float(theta @ stiff @ theta)
+    height = -np.inf
+    move = np.zeros(2 * k)
+    for _ in range(_RECENTRING):
+        centre = np.stack([basis @ (theta + move)[:k], basis @ (theta + move)[k:]], axis=1)
+        shape = shape_terms(points.uv, points.covariance, centre, radius_nm, tube.filled, True)
+        value, _, score, information = mixed(*shape, tube.share, tube.flat)
+        new = points.weight @ value - 0.5 * (theta + move) @ stiff @ (theta + move)
+        if new < height:
+            move *= 0.4
+            continue
+        settled = np.abs(move).max() < _CENTRED_NM and height > -np.inf
+        theta, height = theta + move, new
+        if settled:
+            break
+        gradient = np.concatenate([basis.T @ (points.weight * one) for one in score[:, :2].T])
+        whole = assemble(basis, information[1], points.weight)[: 2 * k, : 2 * k] + stiff
+        move = np.linalg.solve(whole, gradient - stiff @ theta)
+    coefficients = np.concatenate([theta.reshape(2, k), tube.coefficients[2:]])
+    return replace(tube, coefficients=coefficients), 0.5 * float(theta @ stiff @ theta) - before
 
 
 def _place(points: TubePoints, low: float, size: int) -> npt.NDArray[np.int64]:
