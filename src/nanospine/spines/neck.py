@@ -115,8 +115,9 @@ def measure_neck(
     The constriction is the minimum of R between base and head. Which stretch is the neck between
     its flares, and whether it is even, a cone, has a waist or is irregular, is weighed by the
     likelihood of the molecules; diameter and interval are the median and the quantiles of the
-    minimum of each draw, so that they hold what is not known of the shape. Off the neck, intervals come from a bootstrap
-    over molecules, one Newton step from the fit, widened by what stiff splines cannot follow.
+    minimum of each draw, so that they hold what is not known of the shape. Off the neck, intervals
+    come from a bootstrap over molecules, one Newton step from the fit, widened by what stiff
+    splines cannot follow.
 
     Parameters
     ----------

@@ -83,10 +83,11 @@ class NeckModels:
         evidence, theta, root = fit_stretches(
             table.cubic, table.first, table.step, table.free, expected, stretches, precision, sizes
         )
+        cubics = [table.cubic] * len(sizes)
         # Each has a centre of its own: beside that of the free fit, which went after single
-        # molecules and let the radius vary for it, an even neck would stand no chance.
-        cubics = []
-        for number, size in enumerate(sizes):
+        # molecules and let the radius vary for it, an even neck would stand no chance. The centre
+        # of a disc is not pulled at by those that are missing on one side of a ring.
+        for number, size in enumerate(() if tube.filled else sizes):
             best = int(evidence[:, number].argmax())
             cubic, cost = _recentred(tube, table, stretches[best], theta[best, number, :size])
             one = slice(number, number + 1)
@@ -96,7 +97,7 @@ class NeckModels:
                 np.ascontiguousarray(precision[one, :size]), sizes[one],
             )  # fmt: skip
             evidence[:, one] -= cost
-            cubics.append(cubic)
+            cubics[number] = cubic
         shares = np.exp(evidence - evidence.max() + _ODDS[:, None])
         shares /= shares.sum(axis=(1, 2), keepdims=True)
         share = shares.mean(axis=0)
