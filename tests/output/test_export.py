@@ -197,7 +197,7 @@ def test_tables(found, tmp_path, suffix):
     write_spine_table(found, tmp_path / f"spines{suffix}")
     read = pd.read_csv if suffix == ".csv" else pd.read_parquet
     again = read(tmp_path / f"spines{suffix}")
-    again["note"] = again["note"].fillna("")
+    again["note"] = again["note"].astype(object).fillna("")
     pd.testing.assert_frame_equal(again, found.table, check_dtype=False)
 
 

@@ -196,7 +196,7 @@ def corrected_table(
         if item.action == "reject":
             result = result[~here]
             continue
-        old = result.loc[here, "note"].fillna("").astype(str)
+        old = result.loc[here, "note"].astype(object).fillna("").astype(str)
         result.loc[here, "note"] = (old + " " + item.words).str.strip()
         if item.action == "merge":
             result = result[result["spine"] != item.other]
