@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import trimesh
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from nanospine.core.history import entry
 from nanospine.core.progress import Progress, report
@@ -282,12 +284,16 @@ def _fitted(
 def _in_order(
     vertices: FloatArray, faces: IntArray, carved: FloatArray
 ) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Number vertices and faces along a curve: neighbours are near each other in memory, too.
+    """Number vertices and faces body by body and along a curve in each.
 
-    What goes through all edges of a large field, as the fit does some thousand times, takes half
-    the time so.
+    Neighbours are near each other in memory so, too: what goes through all edges of a large
+    field, as the fit does some thousand times, takes half the time.
     """
     order, _ = along_curve(vertices)
+    ends = (faces[:, :2].ravel(), faces[:, 1:].ravel())
+    joined = sparse.coo_matrix((np.ones(2 * len(faces), np.int8), ends), shape=(len(order),) * 2)
+    _, body = csgraph.connected_components(joined, directed=False)
+    order = order[np.argsort(body[order], kind="stable")]
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order))
     faces = number[faces]

@@ -160,13 +160,13 @@ def _rest(faces, face, weights, signed, offset, near):
 
 
 @njit(cache=True)
-def _times(rows, columns, data, vectors, results):
-    """Products with several vectors, shape (k, n); the matrix is read once for every three."""
-    k, n = results.shape
+def _times(rows, columns, data, vectors, results, begin, end):
+    """Rows of products with several vectors (k, n); the matrix is read once for every three."""
+    k = len(results)
     first = 0
     while k - first >= 3:
         a, b, c = vectors[first], vectors[first + 1], vectors[first + 2]
-        for i in range(n):
+        for i in range(begin, end):
             one, two, three = 0.0, 0.0, 0.0
             for place in range(rows[i], rows[i + 1]):
                 value, at = data[place], columns[place]
@@ -177,7 +177,7 @@ def _times(rows, columns, data, vectors, results):
         first += 3
     for j in range(first, k):
         vector, result = vectors[j], results[j]
-        for i in range(n):
+        for i in range(begin, end):
             total = 0.0
             for place in range(rows[i], rows[i + 1]):
                 total += data[place] * vector[columns[place]]
@@ -188,37 +188,62 @@ def _times(rows, columns, data, vectors, results):
 def _conjugate(rows, columns, data, diagonal, right, guess, steps, tolerance):
     """Conjugate gradients, scaled by the diagonal, for right-hand sides (k, n) at once.
 
-    Gives the solutions, and which of them are some. Each goes its own way, and rests when it has
-    arrived.
+    Gives the solutions, and which of them are some. Bodies that no entry joins are solved one
+    after the other: each stays in the cache, and none waits for the slowest.
     """
     k, n = right.shape
     solution = guess.copy()
-    product = np.empty((k, n))
-    _times(rows, columns, data, solution, product)
-    rest = right - product
+    rest, direction, product = np.empty((k, n)), np.empty((k, n)), np.empty((k, n))
     scale = 1.0 / data[diagonal]
-    direction = np.empty((k, n))
+    done = np.ones(k, dtype=np.bool_)
+    begin, furthest = 0, 0
+    for i in range(n):
+        for place in range(rows[i], rows[i + 1]):
+            furthest = max(furthest, columns[place])
+        if furthest <= i:
+            _times(rows, columns, data, solution, product, begin, i + 1)
+            done &= _of_body(
+                rows, columns, data, scale, right, solution, rest, direction, product,
+                begin, i + 1, steps, tolerance,
+            )  # fmt: skip
+            begin = furthest = i + 1
+    return solution, done
+
+
+@njit(cache=True)
+def _of_body(
+    rows, columns, data, scale, right, solution, rest, direction, product, begin, end, steps,
+    tolerance,
+):  # fmt: skip
+    """Solve rows from begin to end; each side goes its own way, and rests when it has arrived."""
+    k = len(right)
     along, least = np.zeros(k), np.zeros(k)
     for j in range(k):
-        direction[j] = scale * rest[j]
-        along[j] = np.dot(rest[j], direction[j])
-        least[j] = tolerance * tolerance * np.dot(right[j], scale * right[j])
+        r, d, b, p = rest[j], direction[j], right[j], product[j]
+        for i in range(begin, end):
+            r[i] = b[i] - p[i]
+            d[i] = scale[i] * r[i]
+            along[j] += r[i] * d[i]
+            least[j] += b[i] * b[i] * scale[i]
+    least *= tolerance * tolerance
     for _ in range(steps):
         if (along <= least).all():
             break
-        _times(rows, columns, data, direction, product)
+        _times(rows, columns, data, direction, product, begin, end)
         for j in range(k):
             if along[j] <= least[j]:
                 continue
             x, r, d, p = solution[j], rest[j], direction[j], product[j]
-            step = along[j] / np.dot(d, p)
-            new = 0.0
-            for i in range(n):
+            bent, new = 0.0, 0.0
+            for i in range(begin, end):
+                bent += d[i] * p[i]
+            step = along[j] / bent
+            for i in range(begin, end):
                 x[i] += step * d[i]
                 r[i] -= step * p[i]
                 new += r[i] * r[i] * scale[i]
             ratio = new / along[j]
-            for i in range(n):
+            for i in range(begin, end):
                 d[i] = scale[i] * r[i] + ratio * d[i]
             along[j] = new
-    return solution, along <= least
+    return along <= least
