@@ -43,6 +43,9 @@ _SHAPES = (
 # the interval holds for the first, for the second, and so for those in between.
 _ODDS = np.log([[0.85, 0.045, 0.045, 0.045, 0.015], [0.65, 0.105, 0.105, 0.105, 0.035]])
 _LEAST_SHARE = 1e-5
+# No neck is a perfect tube about a smooth line: what is added to the standard error of log R. Seen
+# on simulated dendrites, 0.3 nm of 150, and only where the precision is a few nanometres.
+_NO_TUBE = 0.0015
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,10 @@ class NeckModels:
         profile = self.weights[0] @ np.where(inside, log_radius, 0.0) / np.maximum(often, 1e-9)
         place = int(np.where(often >= 0.5 * often.max(), profile, np.inf).argmin())
         at = float(np.clip(centre[sought][place], *within))
-        return np.array([ends[0, 1], ends[:, 0].min(), ends[:, 2].max()]), error, at
+        value, low, high = ends[0, 1], ends[:, 0].min(), ends[:, 2].max()
+        low = value - np.hypot(value - low, 1.96 * _NO_TUBE)
+        high = value + np.hypot(high - value, 1.96 * _NO_TUBE)
+        return np.array([value, low, high]), error, at
 
     def replicates(self, position: FloatArray, outside: FloatArray, seed: int) -> FloatArray:
         """Log radius at positions in draws, shape as `outside`, which is taken off the stretch."""
