@@ -37,6 +37,8 @@ class Hdf5:
         self.where = source.path.name
         self._size = source.size
         self._heaps_are_sound = False
+        # Found by reading the whole file, and the same name is asked for on many groups.
+        self._claims: dict[tuple[str, int], int | None] = {}
 
     def _check_heaps(self) -> None:
         """Refuse a damaged heap of texts, in which the HDF5 library may walk in circles."""
@@ -206,15 +208,16 @@ class Hdf5:
                 if h5py.check_string_dtype(dtype) is None:
                     return None
                 self._check_heaps()
-                claim = longest_text_claim(self._source, name, held.get_storage_size())
+                asked = (name, int(held.get_storage_size()))
+                if asked not in self._claims:
+                    self._claims[asked] = longest_text_claim(self._source, *asked)
+                claim = self._claims[asked]
                 if claim is None:
                     return None
                 self._check_claim(claim, f"{path}, attribute {name!r}")
             elif not _is_plain(dtype):
                 return None
             value = node.attrs[name]
-        except ReadError:
-            raise
         except _FAULTS:
             return None
         if isinstance(value, h5py.Empty):

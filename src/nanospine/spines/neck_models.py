@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nanospine.spines.radius_table import RadiusTable, radius_table
+from nanospine.spines.radius_table import RadiusTable, pieces_of, radius_table
 from nanospine.spines.stretch_fits import draw_profiles, fit_stretches
 from nanospine.spines.tube import Tube, centre_drift, recentred_tube
 
@@ -122,7 +122,7 @@ class NeckModels:
         weights /= weights.sum(axis=1, keepdims=True)
         covariance = tube.points.covariance
         blur = float(np.sqrt(np.median(covariance[:, [0, 2]].sum(axis=1) / 2)))
-        astray = _astray(tube, table, weights[0] @ np.isfinite(log_radius))
+        astray = _astray(tube, weights[0] @ np.isfinite(log_radius))
         return cls(table, log_radius, weights, blur, astray)
 
     @property
@@ -182,10 +182,9 @@ def _recentred(
     return table.recentred(moved, centre_drift(moved)), cost / table.excess
 
 
-def _astray(tube: Tube, table: RadiusTable, often: FloatArray) -> float:
+def _astray(tube: Tube, often: FloatArray) -> float:
     """Share of the molecules on the likely stretch that are not on the shape."""
-    piece = np.abs(table.centre_nm[None] - tube.points.position[:, None]).argmin(axis=1)
-    weight = tube.points.weight * (often[piece] > 0.5)
+    weight = tube.points.weight * (often[pieces_of(tube, len(often))] > 0.5)
     return float(1.0 - (weight @ tube.on_shape) / max(float(weight.sum()), 1e-9))
 
 

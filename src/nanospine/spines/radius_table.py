@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from nanospine.spines.ring import likelihood_terms, shape_terms
 from nanospine.spines.tube import Tube
 
-__all__ = ["RadiusTable", "radius_table"]
+__all__ = ["RadiusTable", "pieces_of", "radius_table"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     count = max(round((tube.high - tube.low) / _PIECE_NM), 4)
     edges = np.linspace(tube.low, tube.high, count + 1)
     middle = 0.5 * (edges[1:] + edges[:-1])
-    piece = _piece(tube, count)
+    piece = pieces_of(tube, count)
     free_log_radius = np.log(tube.radius_nm(middle))
     held = np.isin(np.arange(count), piece)  # where there are no molecules the spline may dip
     place = int(np.where(held, np.abs(middle - narrowest_nm), np.inf).argmin())
@@ -105,7 +105,7 @@ def radius_table(tube: Tube, drift: float, narrowest_nm: float) -> RadiusTable:
     )  # fmt: skip
 
 
-def _piece(tube: Tube, count: int) -> npt.NDArray[np.int64]:
+def pieces_of(tube: Tube, count: int) -> npt.NDArray[np.int64]:
     """Number of the piece that each point is in."""
     edges = np.linspace(tube.low, tube.high, count + 1)
     found = np.searchsorted(edges, tube.points.position, side="right") - 1
@@ -117,7 +117,7 @@ def _splines(
 ) -> FloatArray:
     """Coefficients of the log-likelihood of each piece, shape (pieces, knots - 1, 4)."""
     count = len(free_log_radius)
-    piece = _piece(tube, count)
+    piece = pieces_of(tube, count)
     logs = np.stack(
         [_summed(tube, np.exp(np.full(len(piece), knot)), piece, count) for knot in knots], axis=1
     )

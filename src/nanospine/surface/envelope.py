@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import trimesh
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from nanospine.core.history import entry
 from nanospine.core.progress import Progress, report
@@ -30,6 +28,7 @@ from nanospine.surface.fit import fit_to_membrane, retreated, smooth, subdivide,
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.order import along_curve
 from nanospine.surface.outline import outline
+from nanospine.surface.parts import part_of
 
 if TYPE_CHECKING:
     from nanospine.core.localizations import Localizations
@@ -262,8 +261,7 @@ def _fitted(
     """Smooth, and move to where the label ends: vertices, faces, deviations, carved vertices."""
     carved = vertices
     vertices = smooth(vertices, faces, SWEEPS)
-    edges = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=1)
-    if label == "membrane" and np.median(edges) > _COARSE_NM:
+    if label == "membrane" and _edge_nm(vertices, faces) > _COARSE_NM:
         carved, _ = subdivide(carved, faces)
         vertices, faces = subdivide(vertices, faces)
     vertices, faces, carved = _in_order(vertices, faces, carved)
@@ -281,6 +279,12 @@ def _fitted(
     return fitted, faces, std, carved
 
 
+def _edge_nm(vertices: FloatArray, faces: IntArray) -> float:
+    """Length of the usual edge."""
+    first, second = vertices[faces[:, 0]], vertices[faces[:, 1]]
+    return float(np.median(np.linalg.norm(first - second, axis=1)))
+
+
 def _in_order(
     vertices: FloatArray, faces: IntArray, carved: FloatArray
 ) -> tuple[FloatArray, IntArray, FloatArray]:
@@ -290,9 +294,7 @@ def _in_order(
     field, as the fit does some thousand times, takes half the time.
     """
     order, _ = along_curve(vertices)
-    ends = (faces[:, :2].ravel(), faces[:, 1:].ravel())
-    joined = sparse.coo_matrix((np.ones(2 * len(faces), np.int8), ends), shape=(len(order),) * 2)
-    _, body = csgraph.connected_components(joined, directed=False)
+    body = part_of(faces, len(vertices))
     order = order[np.argsort(body[order], kind="stable")]
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order))
