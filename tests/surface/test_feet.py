@@ -9,7 +9,7 @@ import trimesh
 from nanospine.core.triangles import TriangleTree
 from nanospine.surface.feet import Feet, unit_normals
 from nanospine.surface.offset import smooth_offset
-from nanospine.surface.stiffness import laplacian
+from nanospine.surface.stencil import Stencil
 
 
 @pytest.fixture
@@ -78,8 +78,9 @@ def test_the_offset_solves_the_normal_equations(ball, steps, monkeypatch):
     feet = Feet.over(points, vertices, faces)
     feet.find(vertices)
     near = np.abs(feet.signed_nm) < 25
-    penalty = 3.0 * laplacian(vertices, faces)
-    found = smooth_offset(feet, near, near.astype(np.float64), penalty)
+    stencil = Stencil.of(len(vertices), feet.faces)
+    penalty = 3.0 * stencil.laplacian(vertices)
+    found = smooth_offset(feet, near, near.astype(np.float64), stencil, penalty)
     basis = np.zeros((near.sum(), len(vertices)))
     corners = feet.faces[feet.face[near]]
     np.put_along_axis(basis, corners, feet.weights[near], axis=1)

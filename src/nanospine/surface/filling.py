@@ -16,7 +16,7 @@ from nanospine.surface.curvature import face_pairs
 from nanospine.surface.feet import Feet, unit_normals
 from nanospine.surface.fit import noise_over, smooth
 from nanospine.surface.offset import solve
-from nanospine.surface.stiffness import laplacian
+from nanospine.surface.stencil import Stencil
 
 __all__ = ["fit_to_filling"]
 
@@ -103,24 +103,25 @@ def fit_to_filling(
     feet = Feet.over(np.asarray(points, dtype=np.float64), moved, np.asarray(faces, np.int64))
     variance = None if variance_nm2 is None else variance_nm2[feet.order]
     pairs = face_pairs(feet.faces)
+    stencil = Stencil.of(len(moved), feet.faces)
     for number, width in enumerate(_WIDTHS):
         feet.find(moved)
-        penalty = laplacian(moved, feet.faces)
+        penalty = stencil.laplacian(moved)
         if number in (0, 2):
             noise = 0.0 if variance is None else float(np.sqrt(np.median(variance)))
             inside, beta = _densities(feet, moved, noise)
         normals, bumpy, _ = unit_normals(moved, feet.faces)
-        areas = _even_areas(moved, feet.faces, bumpy, penalty, _EVEN * length_nm)
+        areas = _even_areas(moved, stencil, bumpy, penalty, _EVEN * length_nm)
         band = width * float(np.median(inside)) ** (-1 / 3)
         score, change, information = _score(
-            feet, moved, areas, inside, beta, band, variance, pairs, penalty, length_nm
+            feet, moved, areas, inside, beta, band, variance, pairs, stencil, penalty, length_nm
         )
         pull = float(change.sum() / areas.sum()) * length_nm**2
-        matrix = (pull * penalty + sparse.diags(change)).tocsr()
+        matrix = stencil.plus_diagonal(pull * penalty, change)
         offset = np.clip(solve(matrix, score, _TOLERANCE), -2.0 * band, 2.0 * band)
         moved = moved + offset[:, None] * normals
         if number < len(_WIDTHS) - 1:  # smoothing pulls thin necks in
-            moved = smooth(moved, feet.faces, sweeps)
+            moved = smooth(moved, feet.faces, sweeps, stencil)
     patch = 4.0 * np.pi * length_nm**2
     std = _OVER_INFORMATION / np.sqrt(np.maximum(information * patch, 1e-12))
     return moved, np.minimum(std, 3.0 * length_nm)
@@ -135,6 +136,7 @@ def _score(
     band: float,
     variance: FloatArray | None,
     pairs: IntArray,
+    stencil: Stencil,
     penalty: sparse.csr_matrix,
     length_nm: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -147,7 +149,7 @@ def _score(
     mass = areas.copy()
     if variance is None:
         _, _, bend = noise_over(
-            feet, moved, np.zeros((len(height), 3)), pairs, areas, penalty, length_nm
+            feet, moved, np.zeros((len(height), 3)), pairs, areas, stencil, penalty, length_nm
         )
         expected -= np.clip(bend * band, -1.0, 1.0) / np.sqrt(2 * np.pi)
         psi = np.exp(-0.5 * (height / width) ** 2) / np.sqrt(2 * np.pi)
@@ -155,7 +157,9 @@ def _score(
         slope = np.full(n, 0.5 / np.sqrt(np.pi) / band)
         scatter = (0.25 / np.sqrt(np.pi)) * (1.0 + 2.0 * beta) / band
     else:
-        deviation, shift, bend = noise_over(feet, moved, variance, pairs, areas, penalty, length_nm)
+        deviation, shift, bend = noise_over(
+            feet, moved, variance, pairs, areas, stencil, penalty, length_nm
+        )
         height += shift
         width = np.hypot(deviation, band)
         psi = _likelihood(-height / width, beta)
@@ -188,7 +192,7 @@ def _score(
 
 def _even_areas(
     moved: FloatArray,
-    faces: IntArray,
+    stencil: Stencil,
     bumpy: FloatArray,
     penalty: sparse.csr_matrix,
     length_nm: float,
@@ -198,6 +202,7 @@ def _even_areas(
     Bumps that follow single localizations make a surface larger; as many localizations would be
     expected about it, and are not there: it would shrink.
     """
+    faces = stencil.faces
     corners = moved[faces]
     cross = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     n = len(moved)
@@ -205,7 +210,7 @@ def _even_areas(
     for axis in range(3):
         for k in range(3):
             sums[axis] += np.bincount(faces[:, k], cross[:, axis] / 3.0, n)
-    matrix = (sparse.diags(bumpy) + length_nm**2 * penalty).tocsr()
+    matrix = stencil.plus_diagonal(length_nm**2 * penalty, bumpy)
     even = solve(matrix, sums.T, 1e-4)
     even /= np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-12)
     seen = np.maximum(np.einsum("ij,ikj->ik", cross, even[faces]), 0.0) / 3.0

@@ -12,7 +12,8 @@ from nanospine.surface.feet import Feet, unit_normals
 from nanospine.surface.fit_deviation import deviation_of_fit, patch
 from nanospine.surface.intersections import self_intersections
 from nanospine.surface.offset import smooth_offset, solve
-from nanospine.surface.stiffness import BASE, bumps, laplacian
+from nanospine.surface.stencil import Stencil
+from nanospine.surface.stiffness import BASE, bumps
 
 __all__ = ["fit_to_membrane", "smooth", "subdivide"]
 
@@ -35,7 +36,9 @@ _PATCH = 4.0 * np.pi
 _OVER_NOISE = 1.5
 
 
-def smooth(vertices: FloatArray, faces: IntArray, sweeps: int) -> FloatArray:
+def smooth(
+    vertices: FloatArray, faces: IntArray, sweeps: int, stencil: Stencil | None = None
+) -> FloatArray:
     """Smooth a closed surface without shrinking it (Taubin 1995), then restore its volume.
 
     The volume is restored by one offset along the normals, volume change over area; the order of
@@ -52,7 +55,8 @@ def smooth(vertices: FloatArray, faces: IntArray, sweeps: int) -> FloatArray:
     ...     / trimesh.Trimesh(rough, ball.faces).volume - 1) < 1e-3)
     (True, True)
     """
-    mean = _mean_of_neighbours(len(vertices), faces)
+    stencil = Stencil.of(len(vertices), faces) if stencil is None else stencil
+    mean = stencil.mean_of_neighbours()
     moved = vertices
     for _ in range(sweeps):
         moved = moved + _SHRINK * (mean @ moved - moved)
@@ -77,7 +81,7 @@ def untangled(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
             found, least = trimesh.Trimesh(moved, faces, process=False), len(cuts)
         if len(cuts) == 0 or len(cuts) > _FEW_CUTS * len(faces):
             break
-        mean = _mean_of_neighbours(len(moved), faces) if mean is None else mean
+        mean = Stencil.of(len(moved), faces).mean_of_neighbours() if mean is None else mean
         chosen = np.zeros(len(moved))
         chosen[faces[cuts.ravel()]] = 1.0
         chosen = (chosen + mean @ chosen) > 0
@@ -111,7 +115,7 @@ def retreated(mesh: trimesh.Trimesh, carved: FloatArray) -> tuple[trimesh.Trimes
     for _ in range(_RETREAT_ROUNDS):
         if len(cuts) == 0:
             break
-        mean = _mean_of_neighbours(len(fitted), faces) if mean is None else mean
+        mean = Stencil.of(len(fitted), faces).mean_of_neighbours() if mean is None else mean
         chosen = np.zeros(len(fitted))
         chosen[faces[cuts.ravel()]] = 1.0
         part = np.where(chosen + mean @ chosen > 0, np.minimum(part + 0.25, 1.0), part)
@@ -207,6 +211,7 @@ def fit_to_membrane(
     feet = Feet.over(np.asarray(points, dtype=np.float64), moved, np.asarray(faces, np.int64))
     variance = None if variance_nm2 is None else variance_nm2[feet.order]
     pairs = face_pairs(feet.faces)
+    stencil = Stencil.of(len(moved), feet.faces)
     beyond = np.inf
     for number in range(rounds):
         feet.find(moved, beyond_nm=beyond)
@@ -215,7 +220,7 @@ def fit_to_membrane(
         if reach > beyond:
             feet.find(moved)
         near = np.abs(feet.signed_nm) < reach
-        stiffness = laplacian(moved, feet.faces)
+        stiffness = stencil.laplacian(moved)
         # A surface that bends within its own noise follows single localizations.
         signed = feet.signed_nm
         noise = 1.4826 * float(np.median(np.abs(signed - np.median(signed))))
@@ -223,14 +228,16 @@ def fit_to_membrane(
         normals, areas, _ = unit_normals(moved, feet.faces)
         weight = near.astype(np.float64)
         if variance is not None:
-            deviation, shift, _ = noise_over(feet, moved, variance, pairs, areas, stiffness, length)
+            deviation, shift, _ = noise_over(
+                feet, moved, variance, pairs, areas, stencil, stiffness, length
+            )
             feet.signed_nm = signed - shift
             weight = _weights(deviation, near)
         pull = near.sum() / areas.sum() * length**2
         back, trust = bumps(
-            moved, feet.faces, pairs, normals, areas, stiffness, length, noise**2 / (_PATCH * pull)
+            moved, stencil, pairs, normals, areas, stiffness, length, noise**2 / (_PATCH * pull)
         )
-        offset = smooth_offset(feet, near, weight, pull * stiffness, -pull * back)
+        offset = smooth_offset(feet, near, weight, stencil, pull * stiffness, -pull * back)
         if number == rounds - 1:
             std = np.zeros(len(moved))
             for base, part in ((BASE, trust), (0.0, 1.0 - trust)):
@@ -239,12 +246,12 @@ def fit_to_membrane(
                     steps=(_SHRINK, _GROW), base=base,
                 )  # fmt: skip
                 std += part * deviation_of_fit(
-                    feet, near, weight, offset, areas, stiffness, length, sums
+                    feet, near, weight, offset, areas, stencil, stiffness, length, sums
                 )
         moved = moved + offset[:, None] * normals
         feet.signed_nm = signed
         if number < rounds - 1:  # smoothing pulls thin necks in: the offset has the last word
-            moved = smooth(moved, faces, sweeps)
+            moved = smooth(moved, feet.faces, sweeps, stencil)
         # What is farther than three times the middle changes no median while its side and its
         # being far do not change: the medians lie within one and two middles of zero.
         beyond = 1.5 * reach
@@ -257,6 +264,7 @@ def noise_over(
     variance: FloatArray,
     pairs: IntArray,
     areas: FloatArray,
+    stencil: Stencil,
     stiffness: sparse.csr_matrix,
     length_nm: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -267,7 +275,7 @@ def noise_over(
     """
     across = face_normals(vertices, feet.faces)[feet.face] ** 2
     deviation = np.sqrt((across * variance).sum(axis=1))
-    matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
+    matrix = stencil.plus_diagonal(length_nm**2 * stiffness, areas)
     sums = bending(vertices, feet.faces, pairs)
     bend = solve(matrix, sums, 1e-3)
     at_feet = np.einsum("ij,ijk->ik", feet.weights, bend[feet.faces[feet.face]])
@@ -290,16 +298,3 @@ def _volume(vertices: FloatArray, faces: IntArray) -> float:
     centred = vertices - vertices.mean(axis=0)
     a, b, c = (centred[faces[:, k]] for k in range(3))
     return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
-
-
-def _edges_matrix(n: int, faces: IntArray) -> sparse.csr_matrix:
-    """Symmetric matrix with 1 where two vertices share an edge."""
-    start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
-    matrix = sparse.csr_matrix((np.ones(len(start)), (start, end)), shape=(n, n))
-    return matrix.maximum(matrix.T)
-
-
-def _mean_of_neighbours(n: int, faces: IntArray) -> sparse.csr_matrix:
-    matrix = _edges_matrix(n, faces)
-    degree = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
-    return (sparse.diags(1.0 / degree) @ matrix).tocsr()

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from nanospine.surface.feet import Feet
 from nanospine.surface.offset import solve
+from nanospine.surface.stencil import Stencil
 
 __all__ = ["deviation_of_fit", "patch"]
 
@@ -96,6 +97,7 @@ def deviation_of_fit(
     weight: FloatArray,
     offset: FloatArray,
     areas: FloatArray,
+    stencil: Stencil,
     stiffness: sparse.csr_matrix,
     length_nm: float,
     sums: tuple[float, float],
@@ -122,7 +124,7 @@ def deviation_of_fit(
     for k in range(3):
         parts[0] += np.bincount(corner[:, k], share[:, k], n)
         parts[1] += np.bincount(corner[:, k], share[:, k] * weight[near] * rest**2, n)
-    matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
+    matrix = stencil.plus_diagonal(length_nm**2 * stiffness, areas)
     total, square = np.maximum(solve(matrix, parts.T, 1e-6), 1e-12).T
     area = 4.0 * np.pi * length_nm**2
     followed = sums[1] / (area * total)

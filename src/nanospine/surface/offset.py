@@ -10,11 +10,12 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from nanospine.surface.feet import Feet
+from nanospine.surface.stencil import Stencil, entries_at
 
 __all__ = ["smooth_offset", "solve"]
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+IndexArray = npt.NDArray[np.integer]
 BoolArray = npt.NDArray[np.bool_]
 
 # Parts of the surface that no localization is near to stay where they are.
@@ -28,6 +29,7 @@ def smooth_offset(
     feet: Feet,
     near: BoolArray,
     weight: FloatArray,
+    stencil: Stencil,
     penalty: sparse.csr_matrix,
     force: FloatArray | None = None,
 ) -> FloatArray:
@@ -45,22 +47,24 @@ def smooth_offset(
         Which of them count.
     weight : ndarray, shape (n,)
         How much; 0 for those that do not.
+    stencil : Stencil
+        Of `feet.faces`.
     penalty : csr_matrix, shape (v, v)
-        With an entry for every edge and on the diagonal.
+        With its entries.
     force : ndarray, shape (v,), optional
         What else pulls at the vertices.
     """
-    penalty = penalty.sorted_indices()
-    rows, columns = penalty.indptr, penalty.indices
+    rows, columns, diagonal = stencil.rows, stencil.columns, stencil.diagonal
     faces = feet.faces
-    place = _places(faces, rows, columns)
-    diagonal = _places_of(np.arange(penalty.shape[0]), np.arange(penalty.shape[0]), rows, columns)
     trust = weight.copy()
     offset = np.zeros(penalty.shape[0])
     for _ in range(2):
         data = penalty.data.copy()
         data[diagonal] += _HOLD
-        right = _gather(faces, feet.face, feet.weights, feet.signed_nm, trust, place, data, offset)
+        right = _gather(
+            faces, feet.face, feet.weights, feet.signed_nm, trust, stencil.corners, data,
+            offset,
+        )  # fmt: skip
         if force is not None:
             right += force
         offset = _solved(rows, columns, data, diagonal, right[None], offset[None], _TOLERANCE)[0]
@@ -77,10 +81,10 @@ def solve(matrix: sparse.csr_matrix, right: FloatArray, tolerance: float) -> Flo
 
     Of several right-hand sides, shape (n, k), each has its solution in a column.
     """
-    matrix = matrix.sorted_indices()
+    matrix = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
     rows, columns = matrix.indptr, matrix.indices
     every = np.arange(matrix.shape[0])
-    diagonal = _places_of(every, every, rows, columns)
+    diagonal = entries_at(every, every, rows, columns)
     several = np.ascontiguousarray(right.reshape(len(right), -1).T, dtype=np.float64)
     start = np.zeros(several.shape)
     solved = _solved(rows, columns, matrix.data, diagonal, several, start, tolerance)
@@ -88,10 +92,10 @@ def solve(matrix: sparse.csr_matrix, right: FloatArray, tolerance: float) -> Flo
 
 
 def _solved(
-    rows: IntArray,
-    columns: IntArray,
+    rows: IndexArray,
+    columns: IndexArray,
     data: FloatArray,
-    diagonal: IntArray,
+    diagonal: IndexArray,
     right: FloatArray,
     start: FloatArray,
     tolerance: float,
@@ -103,29 +107,6 @@ def _solved(
         solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
         solved[~done] = solver.solve(right[~done].T).T
     return np.asarray(solved)
-
-
-@njit(cache=True)
-def _places_of(row, column, rows, columns):
-    """Where in the data of a sparse matrix the entries are."""
-    found = np.empty(len(row), dtype=np.int64)
-    for i in range(len(row)):
-        place = rows[row[i]]
-        while columns[place] != column[i]:
-            place += 1
-        found[i] = place
-    return found
-
-
-@njit(cache=True)
-def _places(faces, rows, columns):
-    """Where the nine pairs of corners of each face are, shape (m, 9)."""
-    m = faces.shape[0]
-    found = np.empty((m, 9), dtype=np.int64)
-    for i in range(3):
-        for j in range(3):
-            found[:, 3 * i + j] = _places_of(faces[:, i], faces[:, j], rows, columns)
-    return found
 
 
 @njit(cache=True)

@@ -8,8 +8,9 @@ from scipy import sparse
 
 from nanospine.surface.curvature import bending
 from nanospine.surface.offset import solve
+from nanospine.surface.stencil import Stencil
 
-__all__ = ["BASE", "bumps", "laplacian"]
+__all__ = ["BASE", "bumps"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -20,44 +21,11 @@ BASE = 2.0
 # on meshes from electron microscopy 1 to 4 differ little; full strength everywhere takes 4 % more
 # of the area of the latter.
 _GAIN = 2.0
-# Triangles are not taken to be flatter than this: twice the area over the squares of the sides.
-_SLIVER = 0.02
-
-
-def laplacian(
-    vertices: FloatArray, faces: IntArray, weight: FloatArray | None = None
-) -> sparse.csr_matrix:
-    """Matrix L with h' L h = integral of weight |grad h|^2, for h linear on each triangle.
-
-    Where carving drew a thin neck out, its triangles are long: with one weight for all edges the
-    neck would be three times as stiff along itself as the rest.
-
-    Examples
-    --------
-    >>> import trimesh
-    >>> ball = trimesh.creation.icosphere(3, radius=50)
-    >>> x = ball.vertices[:, 0]
-    >>> energy = x @ laplacian(ball.vertices, ball.faces) @ x
-    >>> round(float(energy / ball.area), 2)      # |grad x|^2 is 2 / 3 on average
-    0.67
-    """
-    corners = vertices[faces]
-    sides = [corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3] for k in range(3)]
-    doubled = np.linalg.norm(np.cross(sides[0], sides[1]), axis=1)
-    doubled = np.maximum(doubled, _SLIVER * sum((side**2).sum(axis=1) for side in sides) + 1e-300)
-    if weight is not None:
-        doubled = doubled / np.maximum(weight[faces].mean(axis=1), 1e-9)
-    rows = [faces[:, i] for i in range(3) for _ in range(3)]
-    columns = [faces[:, j] for _ in range(3) for j in range(3)]
-    parts = [(one * other).sum(axis=1) / (2.0 * doubled) for one in sides for other in sides]
-    # one sum over all: an entry that comes out as 0 stays
-    places = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_matrix((np.concatenate(parts), places), shape=(len(vertices),) * 2)
 
 
 def bumps(
     vertices: FloatArray,
-    faces: IntArray,
+    stencil: Stencil,
     pairs: IntArray,
     normals: FloatArray,
     areas: FloatArray,
@@ -83,15 +51,15 @@ def bumps(
     noise_nm2 : float
         Variance of the mean of the localizations of a patch, 4 pi length^2.
     """
-    matrix = (sparse.diags(areas) + length_nm**2 * stiffness).tocsr()
-    bent = np.abs(bending(vertices, faces, pairs)).sum(axis=1)
+    matrix = stencil.plus_diagonal(length_nm**2 * stiffness, areas)
+    bent = np.abs(bending(vertices, stencil.faces, pairs)).sum(axis=1)
     curvature = np.maximum(solve(matrix, bent, 1e-4), 0.0)
     trust = 1.0 / (1.0 + (curvature * length_nm) ** 2)
-    matrix = (sparse.diags(areas) + (BASE * length_nm) ** 2 * stiffness).tocsr()
+    matrix = stencil.plus_diagonal((BASE * length_nm) ** 2 * stiffness, areas)
     # (A + K) base = A x: what is sought is x - base, small beside x, from (A + K) (x - base) = K x.
     bent = (BASE * length_nm) ** 2 * (stiffness @ vertices)
     height = (solve(matrix, bent, 1e-4) * normals).sum(axis=1)
     bump = height - solve(matrix, areas * height, 1e-4)
     spread = np.maximum(solve(matrix, areas * bump**2, 1e-3), 1e-9)
     trust *= np.minimum(_GAIN * noise_nm2 / spread, 1.0)
-    return np.asarray(laplacian(vertices, faces, trust) @ height), trust
+    return np.asarray(stencil.laplacian(vertices, trust) @ height), trust
