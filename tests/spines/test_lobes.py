@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from nanospine.spines.lobes import lobes_of
+from nanospine.spines.lobes import is_head, lobes_of
 
 
 def _fork(radii_nm: tuple[float, float], covered: tuple[float, float]) -> np.ndarray:
@@ -38,3 +38,19 @@ def test_the_wider_head_comes_first_also_where_a_neighbour_covers_half_of_it(cov
     (spine,) = lobes_of(graph, np.arange(len(xyz)), distance, xyz, area, 300.0, 150.0)
     assert len(spine.heads) == 2
     assert xyz[spine.heads[0], 0].mean() < 0 < xyz[spine.heads[1], 0].mean()
+
+
+@pytest.mark.parametrize(
+    ("angle", "stands"), [(0.97, True), (0.8, True), (0.6, False), (0.4, False)]
+)
+def test_a_bump_of_a_head_is_no_head(angle, stands):
+    """Caps of a ball up to this part of pi from the tip: whole balls are heads, half ones bumps."""
+    generator = np.random.default_rng(4)
+    radius = 160.0
+    away = np.arccos(generator.uniform(np.cos(angle * np.pi), 1, 400))
+    around = generator.uniform(0, 2 * np.pi, 400)
+    xyz = radius * np.column_stack(
+        [np.sin(away) * np.cos(around), np.sin(away) * np.sin(around), np.cos(away)]
+    )
+    xyz += generator.normal(0, 3, xyz.shape)
+    assert is_head(xyz, 900.0 - radius * away) is stands

@@ -70,7 +70,7 @@ def class_map(
     ...           np.array([300.0, 900.0]), "nanospine").tolist()
     [['thin'], ['mushroom']]
     """
-    numbers = {name: np.full((len(y_at), len(x_at)), float(table[name].median())) for name in AXES}
+    numbers = {name: np.full((len(y_at), len(x_at)), _usual(table[name])) for name in AXES}
     numbers[x], numbers[y] = np.meshgrid(x_at, y_at)
     return np.asarray(classify(**numbers, preset=preset), dtype=object)
 
@@ -141,6 +141,11 @@ def continuum_figure(
     return figure
 
 
+def _usual(numbers: pd.Series[float]) -> float:
+    """Median of those that are there; of nothing but missing ones numpy before 2.1 warns."""
+    return float(numbers.median()) if numbers.notna().any() else float("nan")
+
+
 def _draw(axes: Axes, table: pd.DataFrame, x: str, y: str, preset: str) -> None:
     from matplotlib.colors import ListedColormap
 
@@ -165,7 +170,7 @@ def _draw(axes: Axes, table: pd.DataFrame, x: str, y: str, preset: str) -> None:
     axes.set_ylim(0, limits[1])
     axes.set_xlabel(AXES[x])
     axes.set_ylabel(AXES[y])
-    others = {name: float(table[name].median()) for name in _RULED if name not in (x, y)}
+    others = {name: _usual(table[name]) for name in _RULED if name not in (x, y)}
     said = [f"{AXES[n][:-5]} {v:.0f} nm" for n, v in others.items() if np.isfinite(v)]
     if said:
         axes.set_title(f"borders at {', '.join(said)}", fontsize=9, color="#555555")

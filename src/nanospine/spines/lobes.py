@@ -9,13 +9,16 @@ from scipy.sparse import csgraph
 
 from nanospine.spines.protrusion import Protrusion
 
-__all__ = ["lobes_of", "resolved"]
+__all__ = ["is_head", "lobes_of", "resolved"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # Levels of 40 nm in which the foot of a spine is looked for.
 _LONGEST_FOOT = 15
+# Way up a head along its surface over the radius of the ball in it: pi for a ball on a thin stem,
+# half of that for a bump that is half a ball.
+_HEAD_RISE = 0.75 * np.pi
 
 
 def resolved(
@@ -99,12 +102,28 @@ def lobes_of(
         # The larger and wider head is the one that is described: part of it may be a neighbour's.
         heads.sort(
             key=lambda head: (
+                not is_head(xyz[mine[head]], distance[mine[head]]),
                 -float(area[mine[head]].sum())
-                * _ball_nm(xyz[mine[head]], distance[mine[head]]) ** 2
+                * _ball_nm(xyz[mine[head]], distance[mine[head]]) ** 2,
             )
         )
         result.append(Protrusion(vertices[mine], distance[mine], tuple(heads)))
     return result
+
+
+def is_head(xyz: FloatArray, distance: FloatArray) -> bool:
+    """Tell a lobe that stands on a stem of its own from a bump of the surface.
+
+    In a crowd the head of one spine keeps pieces of its neighbours', which look like further tips.
+
+    Parameters
+    ----------
+    xyz : ndarray, shape (n, 3)
+        Vertices of the lobe, nm.
+    distance : ndarray, shape (n,)
+        Their distance from the base along the surface, nm.
+    """
+    return bool(np.ptp(distance) >= _HEAD_RISE * _ball_nm(xyz, distance))
 
 
 def _ball_nm(xyz: FloatArray, distance: FloatArray) -> float:

@@ -22,6 +22,7 @@ from nanospine.spines.levels import (
     slice_levels,
     surface_centreline_nm,
 )
+from nanospine.spines.lobes import is_head
 from nanospine.spines.metrics import closed_volume_nm3
 from nanospine.spines.model import SHAFT, Spine
 from nanospine.spines.neck import NeckProfile, measure_neck
@@ -153,7 +154,9 @@ def measure_spine(
         for lobe in protrusion.heads[1:]
     ]
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
-    n_heads = max(len(protrusion.heads), 1)
+    xyz = np.asarray(mesh.vertices)[protrusion.vertices]
+    standing = [is_head(xyz[head], protrusion.distance_nm[head]) for head in protrusion.heads]
+    n_heads = max(sum(standing), 1)
     kind = str(
         classify(
             length_nm=length,

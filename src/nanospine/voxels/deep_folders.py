@@ -13,6 +13,7 @@ from nanospine.core.errors import GeometryError, NanospineError, ReadError, Writ
 from nanospine.core.files import atomic_path
 from nanospine.core.tiff_pages import check_tiff_pages
 from nanospine.voxels.deep_adapters import need, need_trust
+from nanospine.voxels.files_tiff import pixels_per_um
 from nanospine.voxels.grid import LabelGrid, VoxelGrid
 from nanospine.voxels.panoptic import convert_labels, from_classes
 from nanospine.voxels.sidecar import read_sidecar, sidecar_path, write_sidecar
@@ -66,7 +67,7 @@ def write_case(grid: VoxelGrid, folder: str | Path, case: str = "dendrite") -> P
             data,
             imagej=True,
             photometric="minisblack",
-            resolution=(1.0 / um[2], 1.0 / um[1]),
+            resolution=pixels_per_um(grid.voxel_nm),
             metadata={"axes": "ZYX", "spacing": um[0], "unit": "um"},
         )
     _write_json(out / f"{case}.json", {"spacing": um})

@@ -92,7 +92,7 @@ def restored(
     return np.asarray(
         ndimage.affine_transform(
             np.asarray(inner.data, dtype=np.float32),
-            scale,
+            np.diag(scale),  # of the diagonal alone scipy before 1.16 warns
             offset=offset,
             output_shape=grid.shape,
             order=0 if nearest else 1,

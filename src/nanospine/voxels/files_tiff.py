@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +15,7 @@ from nanospine.core.errors import ConfigError, ReadError, WriteError
 from nanospine.core.tiff_pages import check_strips, check_tiff_pages
 from nanospine.voxels.raw_volume import RawVolume, check_declared
 
-__all__ = ["need_tifffile", "read_tiff", "write_imagej", "write_ome_tiff"]
+__all__ = ["need_tifffile", "pixels_per_um", "read_tiff", "write_imagej", "write_ome_tiff"]
 
 _NM = {
     "nm": 1.0, "nanometer": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3,
@@ -32,6 +33,25 @@ def need_tifffile(what: str) -> Any:
         ) from error
 
 
+def pixels_per_um(voxel_nm: npt.ArrayLike) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Give pixels per micrometre along x and y as the nearest fractions of 32 bits.
+
+    Only the newest tifffile finds the nearest one to a floating-point number.
+
+    Examples
+    --------
+    >>> pixels_per_um([33.3, 10.7, 11.9])     # voxels along z, y and x
+    ((10000, 119), (10000, 107))
+    """
+    most = 2**32 - 1
+    found = []
+    for nm in np.asarray(voxel_nm, dtype=np.float64)[:0:-1]:
+        per_um = 1000 / Fraction(float(nm))
+        small = per_um.limit_denominator(max(min(most, int(most / per_um)), 1))
+        found.append((min(max(small.numerator, 1), most), small.denominator))
+    return found[0], found[1]
+
+
 def write_imagej(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
     """Write an ImageJ stack; give the array as it was stored (uint8, uint16 or float32).
 
@@ -46,7 +66,7 @@ def write_imagej(path: Path, volume: RawVolume) -> npt.NDArray[Any]:
         data,
         imagej=True,
         photometric="minisblack",  # three or four columns are no colours
-        resolution=(1.0 / um[2], 1.0 / um[1]),
+        resolution=pixels_per_um(voxel),
         metadata={
             "axes": "ZYX",
             "spacing": float(um[0]),
