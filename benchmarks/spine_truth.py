@@ -195,6 +195,9 @@ def main() -> None:
         print("| " + " | ".join(cells.values()) + " |", flush=True)
         if given.matches:
             pd.DataFrame(everything).to_csv(given.matches, index=False)
+    m = pd.DataFrame(everything)
+    types = f1_score(m["true_type"], m["found_type"], average="macro")
+    print(f"{len(m)} spines of all rows: types {types:.3f}")
 
 
 if __name__ == "__main__":
