@@ -74,8 +74,9 @@ def split_protrusions(
     (:func:`part_by_walls`), then on the surface (:func:`part_by_stems`). In each part
     the distance from its rim along the surface is followed from the tips downward: two
     lobes that meet lower than `join_nm` above the rim are two spines that touch at their bases;
-    lobes that meet higher are heads of one branched spine. Lobes that rise less than half of
-    `min_length_nm`, or 15 % of the patch's reach, above where they meet are bumps.
+    lobes that meet higher are lobes of one spine, and heads of a branched one where they stand on
+    stems (:func:`nanospine.spines.lobes.is_head`). Lobes that rise less than half of
+    `min_length_nm`, or 15 % of the patch's reach, above where they meet are absorbed.
 
     Parameters
     ----------
