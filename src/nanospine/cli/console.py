@@ -90,8 +90,11 @@ def emit_pairs(pairs: Mapping[str, str]) -> None:
 def progress_bar() -> Iterator[Progress]:
     """Give a progress callback that draws a bar on stderr, when that is a terminal."""
     console = Console(file=sys.stderr)
+    if not console.is_terminal:  # rich before 15 ends even a disabled bar with an empty line
+        yield lambda _stage, _fraction: None
+        return
     columns = (TextColumn("{task.description:28s}"), BarColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=1.0)
 
         def show(stage: str, fraction: float) -> None:
