@@ -13,6 +13,7 @@ import trimesh
 from numba import njit
 
 from nanospine.core.errors import GeometryError
+from nanospine.core.lean import lean
 from nanospine.core.progress import Progress, report
 from nanospine.surface.complex_surface import closed_boundary, closed_surface
 from nanospine.surface.delaunay import delaunay
@@ -283,36 +284,49 @@ def _chosen(points, tetrahedra, own, alpha):  # type: ignore[no-untyped-def]
     are small, owned or with an owned vertex.
     """
     m = tetrahedra.shape[0]
-    kept = np.empty((m, 4), dtype=np.int64)
-    radii = np.empty(m)
+    every = np.empty(m)
     small = np.zeros(m, dtype=np.bool_)
-    corners, room = np.empty(4, dtype=np.int64), np.empty((3, 3))
     count = 0
     for t in range(m):
-        owned = False
-        for i in range(4):
-            corners[i] = tetrahedra[t, i]
-            owned |= own[corners[i]]
-        if not owned:
+        a, b, c, d, _ = _sorted(
+            tetrahedra[t, 0], tetrahedra[t, 1], tetrahedra[t, 2], tetrahedra[t, 3]
+        )
+        if own[a] or own[b] or own[c] or own[d]:
+            every[t] = circumradius(points, a, b, c, d)
+            small[t] = every[t] <= alpha
+            count += small[t] and own[a]
+    kept = np.empty((count, 4), dtype=np.int64)
+    radii = np.empty(count)
+    count = 0
+    for t in range(m):
+        if not small[t]:
             continue
-        swaps = 0
-        for i in range(1, 4):
-            for j in range(i, 0, -1):
-                if corners[j] < corners[j - 1]:
-                    corners[j], corners[j - 1] = corners[j - 1], corners[j]
-                    swaps += 1
-        radius = circumradius(points, corners, room)
-        if radius > alpha:
-            continue
-        small[t] = True
-        if not own[corners[0]]:
-            continue
-        if swaps % 2:
-            corners[2], corners[3] = corners[3], corners[2]
-        kept[count] = corners
-        radii[count] = radius
-        count += 1
-    return kept[:count].copy(), radii[:count].copy(), small
+        a, b, c, d, odd = _sorted(
+            tetrahedra[t, 0], tetrahedra[t, 1], tetrahedra[t, 2], tetrahedra[t, 3]
+        )
+        if own[a]:
+            kept[count, 0], kept[count, 1] = a, b
+            kept[count, 2], kept[count, 3] = (d, c) if odd else (c, d)
+            radii[count] = every[t]
+            count += 1
+    return kept, radii, small
+
+
+@lean
+def _sorted(a, b, c, d):
+    """Four numbers in order, and whether an odd number of swaps takes them there."""
+    odd = False
+    if b < a:
+        a, b, odd = b, a, not odd
+    if d < c:
+        c, d, odd = d, c, not odd
+    if c < a:
+        a, c, odd = c, a, not odd
+    if d < b:
+        b, d, odd = d, b, not odd
+    if c < b:
+        b, c, odd = c, b, not odd
+    return a, b, c, d, odd
 
 
 @njit(cache=True)

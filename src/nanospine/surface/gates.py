@@ -74,36 +74,34 @@ def _radii_and_volumes(points, middle, tetrahedra):
             u[k] = (points[b, k] - middle[k]) - origin
             v[k] = (points[c, k] - middle[k]) - origin
             w[k] = (points[d, k] - middle[k]) - origin
-        radii[t] = _radius(u, v, w)
+        radii[t] = _radius(u[0], u[1], u[2], v[0], v[1], v[2], w[0], w[1], w[2])
     return radii, volumes
 
 
-@njit(cache=True)
-def circumradius(points, corners, room):
-    """Radius of the sphere through four points, infinite where they are flat; `room` is (3, 3)."""
-    for i in range(3):
-        for k in range(3):
-            room[i, k] = points[corners[i + 1], k] - points[corners[0], k]
-    return _radius(room[0], room[1], room[2])
+@lean
+def circumradius(points, a, b, c, d):
+    """Radius of the sphere through four points by their rows, infinite where they are flat."""
+    x, y, z = points[a, 0], points[a, 1], points[a, 2]
+    return _radius(
+        points[b, 0] - x, points[b, 1] - y, points[b, 2] - z,
+        points[c, 0] - x, points[c, 1] - y, points[c, 2] - z,
+        points[d, 0] - x, points[d, 1] - y, points[d, 2] - z,
+    )  # fmt: skip
 
 
 @lean
-def _radius(u, v, w):
+def _radius(ux, uy, uz, vx, vy, vz, wx, wy, wz):
     """Radius of the sphere through the origin and three points."""
-    uu = u[0] * u[0] + u[1] * u[1] + u[2] * u[2]
-    vv = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
-    ww = w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
-    total = 0.0
-    six_volumes = 0.0
-    for k in range(3):
-        i, j = (k + 1) % 3, (k + 2) % 3
-        vw = v[i] * w[j] - v[j] * w[i]
-        wu = w[i] * u[j] - w[j] * u[i]
-        uv = u[i] * v[j] - u[j] * v[i]
-        total += (uu * vw + vv * wu + ww * uv) ** 2
-        six_volumes += u[k] * vw
+    uu = ux * ux + uy * uy + uz * uz
+    vv = vx * vx + vy * vy + vz * vz
+    ww = wx * wx + wy * wy + wz * wz
+    nx, ny, nz = vy * wz - vz * wy, vz * wx - vx * wz, vx * wy - vy * wx
+    six_volumes = ux * nx + uy * ny + uz * nz
     if six_volumes * six_volumes <= 1e-28 * uu * vv * ww:
         return np.inf
+    total = (uu * nx + vv * (wy * uz - wz * uy) + ww * (uy * vz - uz * vy)) ** 2
+    total += (uu * ny + vv * (wz * ux - wx * uz) + ww * (uz * vx - ux * vz)) ** 2
+    total += (uu * nz + vv * (wx * uy - wy * ux) + ww * (ux * vy - uy * vx)) ** 2
     return np.sqrt(total) / (2 * abs(six_volumes))
 
 
