@@ -6,12 +6,9 @@ with a centreline that is off by 15 nm and 4 degrees and jitters by 10 nm.
 
     python benchmarks/neck_truth.py [repeats] [seed] [rows, as 0,3,9]
 
-The bound is the marginal Cramer-Rao bound of the constriction: the Fisher information that the
-molecules and the background beside the straight stretch of neck hold at the truth, about as many
-coefficients of the radius as the planted shape has (one for an even neck, two for a taper, three
-for a waist), the centre and the tilt of the axis, and the share of background, inverted as a
-whole. It knows where the stretch begins and ends and which of the three shapes it has; the
-estimator measured here knows neither. "Even" is the bound of who knows that the neck is even.
+The bound is that of `neck_bound.py` for a shape like the planted one (even, a cone, a parabola);
+the estimator measured here knows neither that nor where the stretch begins and ends. "Even" is the
+bound of who knows that the neck is even.
 """
 
 from __future__ import annotations
@@ -21,11 +18,11 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from neck_bound import bound_nm, reach_nm, scores
 from scipy.spatial.transform import Rotation
 
 from nanospine.spines.molecules import gather
 from nanospine.spines.neck import measure_neck
-from nanospine.spines.ring import likelihood_terms
 
 
 @dataclass(frozen=True)
@@ -104,12 +101,8 @@ def specimen(case: Case, rng: np.random.Generator) -> dict:
     }  # fmt: skip
 
 
-def scores(case: Case, s: dict) -> np.ndarray:
-    """Scores of the points beside the stretch at the truth, shape (n, 8).
-
-    By the coefficients of the radius (three powers of the place, relative), those of the centre
-    (offset and tilt in each direction) and the share of background.
-    """
+def information(case: Case, s: dict) -> np.ndarray:
+    """Fisher information of the points beside the straight stretch at the truth, shape (8, 8)."""
     molecules = gather(s["xyz"], s["sigma"], s["molecule"])
     xyz = molecules.xyz_nm @ s["turn"]
     variance = molecules.precision_nm**2 + case.linker**2 / 3
@@ -117,42 +110,22 @@ def scores(case: Case, s: dict) -> np.ndarray:
     place, profile = radius_profile(case)
     xyz[:, 0] -= case.bend * np.sin(np.pi * xyz[:, 2] / place[-1])
     radius = np.interp(xyz[:, 2], place, profile)
-    reach = 1.8 * radius + 4 * np.sqrt(np.maximum(error[:, 0, 0], error[:, 1, 1])) + 40
+    reach = reach_nm(radius, np.sqrt(np.maximum(error[:, 0, 0], error[:, 1, 1])))
     kept = np.abs(xyz[:, 2] - 60 - case.neck / 2) < case.neck / 2
     kept &= np.hypot(xyz[:, 0], xyz[:, 1]) < reach
-    uv, radius, flat = xyz[kept, :2], radius[kept], 1 / (np.pi * reach[kept] ** 2)
     covariance = np.stack([error[kept, 0, 0], error[kept, 0, 1], error[kept, 1, 1]], axis=1)
-    share = 0.1
-    for _ in range(30):  # the share that is most likely
-        _, on, score, _ = likelihood_terms(
-            uv, covariance, np.zeros_like(uv), radius, np.full(len(uv), share), flat,
-            case.label == "filled",
-        )  # fmt: skip
-        share = max(1 - on.mean(), 1e-4)
-    x = 2 * (xyz[kept, 2:] - 60) / case.neck - 1
-    power = x ** np.arange(3)
-    by_share = (1 - on) / share - on / (1 - share)
-    return np.hstack([score[:, 2:] * power, score[:, :1] * power[:, :2],
-                      score[:, 1:2] * power[:, :2], by_share[:, None]])  # fmt: skip
-
-
-def bound(case: Case, information: np.ndarray, coefficients: int) -> float:
-    """Cramer-Rao bound of the constriction's diameter from the information (8, 8) of one neck."""
-    nuisance = [3, 4, 5, 6] + ([7] if case.background > 0 else [])
-    free = list(range(coefficients)) + nuisance
-    at = np.zeros(len(free))  # a taper is narrowest at the near end, a waist in the middle
-    at[:coefficients] = [1, -1, 1][:coefficients] if coefficients == 2 else [1, 0, 0][:coefficients]
-    return case.diameter * float(np.sqrt(at @ np.linalg.solve(information[np.ix_(free, free)], at)))
+    x = 2 * (xyz[kept, 2] - 60) / case.neck - 1
+    found = scores(xyz[kept, :2], covariance, x, radius[kept], reach[kept], case.label == "filled")
+    return found.T @ found
 
 
 def study(case: Case, repeats: int, seed: int = 0) -> dict:
     found, cover, refused, used, molecules = [], 0, 0, 0.0, []
-    information = np.zeros((8, 8))
+    informed = np.zeros((8, 8))
     for number in range(repeats):
         rng = np.random.default_rng([seed, number])
         s = specimen(case, rng)
-        score = scores(case, s)
-        information += score.T @ score / repeats
+        informed += information(case, s) / repeats
         molecules.append(s["n_neck"])
         before = time.process_time()
         p = measure_neck(
@@ -168,10 +141,11 @@ def study(case: Case, repeats: int, seed: int = 0) -> dict:
         cover += c.low_nm <= case.diameter <= c.high_nm
     values = np.array(found) if found else np.array([np.nan])
     rmse = float(np.sqrt(np.mean((values - case.diameter) ** 2)))
-    crb = bound(case, information, 2 if case.taper else 3 if case.waist else 1)
+    shape, some = 2 if case.taper else 3 if case.waist else 1, case.background > 0
+    crb = bound_nm(case.diameter, informed, shape, some)
     return {
         "bias": values.mean() - case.diameter, "sd": values.std(), "rmse": rmse, "crb": crb,
-        "even": bound(case, information, 1), "ratio": rmse / crb, "refused": refused,
+        "even": bound_nm(case.diameter, informed, 1, some), "ratio": rmse / crb, "refused": refused,
         "cover": cover / len(found) if found else np.nan, "seconds": used / repeats,
         "n_neck": float(np.mean(molecules)),
     }  # fmt: skip

@@ -8,7 +8,9 @@ A found spine is the planted one whose tip is nearest (one to one, within 400 nm
 the tip of either head). Necks are those
 that were measured on the localizations; beside them the width of the envelope along the same
 centreline, and the smallest width (FWHM) of a Gaussian fitted to lines across the neck in the
-x-y plane, as programs for images measure it.
+x-y plane, as programs for images measure it. "Bound" is the Cramer-Rao bound of the necks that were
+measured (`neck_bound.py`), root mean square; the ratio is the RMSE over it, and in brackets the
+root mean square of every error over its own bound.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from neck_bound import planted_bound_nm
 from scipy.optimize import curve_fit, linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.metrics import f1_score
@@ -122,12 +125,16 @@ def one(row: Row, seed: int) -> dict[str, Any]:
     middle = time.process_time()
     spines = ns.find_spines(envelope, locs)
     end = time.process_time()
-    truth, table = shape.truth.spines, spines.table
+    truth_of, table = shape.truth, spines.table
+    truth = truth_of.spines
     matched = []
     for i, j in pairs_of(shape, table):
         both = {f"true_{name}": value for name, value in truth.iloc[i].items()}
         both |= {f"found_{name}": value for name, value in table.iloc[j].items()}
         line = spines.spines[j].centreline_nm
+        both["bound_nm"], both["n_neck"] = planted_bound_nm(
+            truth_of.centrelines_nm[i], truth_of.profiles[i], locs, row.label == "filled"
+        )
         profile = mesh_profile(spines.spines[j].mesh, line)
         both["envelope_nm"] = profile.constriction.diameter_nm if profile.constriction else np.nan
         both["fwhm_nm"] = fwhm_nm(locs, line)
@@ -145,6 +152,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
     necked = m[m["true_type"].isin(["thin", "mushroom", "filopodium", "branched"])]
     known = necked[necked["found_neck_diameter_nm"].notna()]
     error = (known["found_neck_diameter_nm"] - known["true_neck_diameter_nm"]).astype(float)
+    bound = known["bound_nm"].astype(float)
     covered = (known["found_neck_diameter_low_nm"] <= known["true_neck_diameter_nm"]) & (
         known["found_neck_diameter_high_nm"] >= known["true_neck_diameter_nm"]
     )
@@ -163,6 +171,9 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
         "necks": f"{len(known)}/{len(necked)}",
         "bias (median)": f"{error.mean():+.1f} ({error.median():+.1f})",
         "RMSE (MAD)": f"{np.sqrt((error**2).mean()):.1f} ({error.abs().median():.1f})",
+        "bound": f"{np.sqrt((bound**2).mean()):.1f}",
+        "ratio": f"{np.sqrt((error**2).mean() / (bound**2).mean()):.2f} "
+        f"({np.sqrt(((error / bound) ** 2).mean()):.2f})",
         "cover": f"{covered.mean():.0%}",
         "envelope": f"{width.median():+.0f}",
         "FWHM": f"{fwhm.median():+.0f}",
