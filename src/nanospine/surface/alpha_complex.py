@@ -313,7 +313,7 @@ def _chosen(points, tetrahedra, own, alpha):  # type: ignore[no-untyped-def]
 
 
 @lean
-def _sorted(a, b, c, d):
+def _sorted(a, b, c, d):  # type: ignore[no-untyped-def]
     """Four numbers in order, and whether an odd number of swaps takes them there."""
     odd = False
     if b < a:

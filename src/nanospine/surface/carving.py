@@ -31,6 +31,10 @@ SWEEPS = 10
 _RESOLVED = 2.0
 # Ball of 270 nm: a body as large may be the head of a spine, however long its dendrite is.
 _HEAD_NM3 = 1e7
+# Handles that are gone where alpha is this many times larger are chance.
+_STEADY = 1.2
+# Alpha over the least that the noise allows, up to which the noise has chosen it.
+_BY_NOISE = 1.001
 # Localizations from which an unknown noise is read.
 _ENOUGH = 20_000
 
@@ -68,12 +72,44 @@ def carved(
                 scale = _scale(points, noise, options)
             depth, alpha_nm, label, heard = _depth(triangulation, scale, noise, options)
             vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
+    around = _around(depth, alpha_nm, options)
+    steadier = _steadier_alpha_nm(around, alpha_nm, label, noise, options)
+    if steadier > alpha_nm:
+        heard.append(
+            f"alpha is {steadier:.3g} nm instead of {alpha_nm:.3g}: the smaller sphere left "
+            "handles that are gone at the larger one."
+        )
+        alpha_nm = steadier
+        vertices, faces, said = _bodies(triangulation, depth, alpha_nm, options)
+        around = _around(depth, alpha_nm, options)
     notes += [*heard, *said]
     curve = pd.DataFrame(dict(zip(("alpha_nm", "volume_nm3"), depth.curve(), strict=True)))
-    around = pd.DataFrame()
-    if np.isfinite(alpha_nm):
-        around = persistence(depth, alpha_nm, min_component_fraction=options.least)
     return Carved(vertices, faces, alpha_nm, label, curve, around)
+
+
+def _around(depth: CarvingDepth, alpha_nm: float, options: Options) -> pd.DataFrame:
+    """What carving gives at alphas around the one chosen; nothing for the convex hull."""
+    if not np.isfinite(alpha_nm):
+        return pd.DataFrame()
+    return persistence(depth, alpha_nm, min_component_fraction=options.least)
+
+
+def _steadier_alpha_nm(
+    around: pd.DataFrame, alpha_nm: float, label: Label, noise: float | None, options: Options
+) -> float:
+    """Give the alpha, up to a fifth larger, that leaves the fewest handles; the smallest of them.
+
+    A sphere as small as the noise allows finds its way under the outermost localizations of a
+    dense membrane here or there, and between those of a filled label. Where the gaps of a membrane
+    decide on alpha, tunnels are those of the specimen: there it stays as it is.
+    """
+    chosen_for_noise = alpha_nm <= _BY_NOISE * least_alpha_nm(noise or 0.0)
+    if options.alpha_nm != "auto" or not (label == "filled" or chosen_for_noise):
+        return alpha_nm
+    larger = around[around["alpha_nm"].between(alpha_nm * (1 - 1e-9), _STEADY * alpha_nm)]
+    same = larger[larger["n_components"] == larger["n_components"].iloc[0]]
+    best = same["genus"].to_numpy().argmin()
+    return float(same["alpha_nm"].iloc[best]) if best else alpha_nm
 
 
 def _evened(
