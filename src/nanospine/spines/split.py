@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import trimesh
@@ -9,6 +11,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
+from nanospine.spines.creases import along_creases
 from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.lobes import resolved
 from nanospine.spines.protrusion import Protrusion
@@ -115,8 +118,7 @@ def split_protrusions(
         )  # fmt: skip
     # In a crowd the model of the shaft stands too high: a length counts from below the rim there.
     crowded_nm = max(min_length_nm - base_nm, 0.5 * min_length_nm)
-    found: list[Protrusion] = []
-    continued = 0
+    stems: list[_Part] = []
     for vertices, crowded in patches:
         least_nm = crowded_nm if crowded else min_length_nm
         distance = _distance_from_rim(graph, vertices, height, base_nm)
@@ -126,19 +128,55 @@ def split_protrusions(
             ways[vertices][:, vertices], xyz[vertices], area[vertices], distance,
             min_length_nm=least_nm, join_nm=join_nm,
         )  # fmt: skip
-        lobes = [
-            lobe
-            for part in parts
-            for lobe in resolved(
-                graph, vertices[part], distance[part], xyz, area, least_nm, join_nm
-            )
-        ]
+        stems += [_Part(vertices[part], distance[part], least_nm) for part in parts]
+    found: list[Protrusion] = []
+    continued = 0
+    for part in _creased(mesh, stems, graph, area, height, base_nm):
+        lobes = resolved(graph, part.vertices, part.distance_nm, xyz, area, part.least_nm, join_nm)
         for lobe in lobes:
             if _continues(lobe, xyz, axes):
                 continued += 1
             elif not _is_bump(lobe, height, area, past_end):
                 found.append(lobe)
     return _without_scraps(found, graph, area), continued
+
+
+class _Part(NamedTuple):
+    """A part of the surface that stands on a stem of its own."""
+
+    vertices: IntArray
+    distance_nm: FloatArray
+    least_nm: float
+
+
+def _creased(
+    mesh: trimesh.Trimesh, parts: list[_Part], graph: sparse.csr_matrix, area: FloatArray,
+    height: FloatArray, base_nm: float,
+) -> list[_Part]:  # fmt: skip
+    """Move the borders between parts that touch into the creases between them."""
+    label = np.full(len(height), -1, dtype=np.int64)
+    for number, part in enumerate(parts):
+        label[part.vertices] = number
+    moved = along_creases(mesh, label, area)
+    changed = np.unique(np.concatenate([label[moved != label], moved[moved != label]]))
+    for number in changed:  # what a border has cut off from the shaft goes to whom it touches most
+        vertices = np.flatnonzero(moved == number)
+        lost = ~np.isfinite(_distance_from_rim(graph, vertices, height, base_nm))
+        for piece in _pieces(graph, vertices[lost]):
+            beside = moved[graph[piece].indices]
+            beside = beside[(beside >= 0) & (beside != number)]
+            moved[piece] = np.bincount(beside).argmax() if len(beside) else -1
+    result = []
+    for number, part in enumerate(parts):
+        if number not in changed:
+            result.append(part)
+            continue
+        vertices = np.flatnonzero(moved == number)
+        distance = _distance_from_rim(graph, vertices, height, base_nm)
+        held = np.isfinite(distance)
+        if held.any():
+            result.append(_Part(vertices[held], distance[held], part.least_nm))
+    return result
 
 
 def _without_scraps(
