@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # A border in a crease of this radius costs 1/e of its length.
-_CREASE_NM = 500.0
+_CREASE_NM = 1000.0
 # What changes hands costs as much as a border of its area over this.
 _GIVEN_NM = 700.0
 _ROUNDS = 2
