@@ -23,6 +23,7 @@ IntArray = npt.NDArray[np.int64]
 _CREASE_NM = 1000.0
 # What changes hands costs as much as a border of its area over this.
 _GIVEN_NM = 700.0
+_NEVER_NM = 1e6
 _ROUNDS = 2
 # Length of the border per length of an edge that crosses it, in a mesh of even triangles.
 _DUAL = 1.0 / np.sqrt(3.0)
@@ -30,7 +31,12 @@ _DUAL = 1.0 / np.sqrt(3.0)
 _PER_NM = 10.0
 
 
-def along_creases(mesh: trimesh.Trimesh, label: IntArray, area_nm2: FloatArray) -> IntArray:
+def along_creases(
+    mesh: trimesh.Trimesh,
+    label: IntArray,
+    area_nm2: FloatArray,
+    held: npt.NDArray[np.bool_] | None = None,
+) -> IntArray:
     """Move the borders between labels into the creases of a surface.
 
     Parameters
@@ -40,6 +46,8 @@ def along_creases(mesh: trimesh.Trimesh, label: IntArray, area_nm2: FloatArray) 
         Of each vertex; negative ones (the shaft) stay, and nothing becomes negative.
     area_nm2 : ndarray, shape (n_vertices,)
         That each vertex stands for.
+    held : ndarray of bool, shape (n_vertices,), optional
+        Vertices that keep their label, as the foot of a spine does.
 
     Returns
     -------
@@ -65,6 +73,8 @@ def along_creases(mesh: trimesh.Trimesh, label: IntArray, area_nm2: FloatArray) 
     edges = edges[(ends >= 0).all(axis=1)]
     cost = _border_cost(mesh, edges)
     given = area_nm2 / _GIVEN_NM
+    if held is not None:
+        given = np.where(held, _NEVER_NM, given)
     for _ in range(_ROUNDS):
         before = label
         ends = np.sort(label[edges], axis=1)

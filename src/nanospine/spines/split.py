@@ -33,6 +33,8 @@ _CAP_NM = 250.0
 _LEAST_NM2 = 1.2e5
 # Where this many parts hang together, spines cover so much of the shaft that it seems thicker.
 _CROWD = 8
+# The foot of a spine, up to here, does not change hands.
+_FOOT_NM = 100.0
 
 
 def edge_graph(mesh: trimesh.Trimesh) -> sparse.csr_matrix:
@@ -155,9 +157,11 @@ def _creased(
 ) -> list[_Part]:  # fmt: skip
     """Move the borders between parts that touch into the creases between them."""
     label = np.full(len(height), -1, dtype=np.int64)
+    foot = np.zeros(len(height), dtype=np.bool_)
     for number, part in enumerate(parts):
         label[part.vertices] = number
-    moved = along_creases(mesh, label, area)
+        foot[part.vertices[part.distance_nm <= _FOOT_NM]] = True
+    moved = along_creases(mesh, label, area, foot)
     changed = np.unique(np.concatenate([label[moved != label], moved[moved != label]]))
     for number in changed:  # what a border has cut off from the shaft goes to whom it touches most
         vertices = np.flatnonzero(moved == number)
