@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from nanospine.spines import split
 from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.split import _grounded, _without_scraps
 
@@ -43,3 +44,35 @@ def test_strips_between_neighbours_are_left_out_and_what_stands_alone_is_kept():
     lobes = [Protrusion(p, np.arange(len(p)) * 50.0, (np.arange(len(p)),)) for p in parts]
     kept = _without_scraps(lobes, graph, area)
     assert [lobe.vertices[0] for lobe in kept] == [0, 26]
+
+
+def test_what_a_moved_border_cuts_off_from_the_shaft_goes_to_whom_it_touches(monkeypatch):
+    """A ribbon of two rails, 0-23 and 24-47: shaft 0-2 (24-26), one spine up to 9, the other down
+    to 10 from the far end. The border moves to 15, and one vertex amid the first becomes the
+    second's, which it does not touch.
+    """
+    rail = np.arange(24)
+    graph = sparse.lil_matrix(sparse.block_diag([_chain(24), _chain(24)]))
+    for i, j in [*zip(rail, rail + 24, strict=True), (23, 0), (47, 24)]:
+        graph[i, j] = graph[j, i] = 1.0
+    place = np.tile(rail, 2)
+    height = np.where(place < 3, 0.0, 500.0)
+    moved = np.where(place < 3, -1, np.where(place < 16, 0, 1))
+    moved[6] = 1
+    monkeypatch.setattr(split, "along_creases", lambda *_: moved.copy())
+    parts = [
+        split._Part(np.flatnonzero((place >= 3) & (place < 10)), np.zeros(14), 300.0),
+        split._Part(np.flatnonzero(place >= 10), np.zeros(28), 200.0),
+    ]
+    one, other = split._creased(None, parts, graph.tocsr(), np.ones(48), height, 100.0)
+    assert one.vertices.tolist() == np.flatnonzero((place >= 3) & (place < 16)).tolist()
+    assert other.vertices.tolist() == np.flatnonzero(place >= 16).tolist()
+    assert (one.distance_nm == place[one.vertices] - 3).all()
+    assert (other.distance_nm == 23 - place[other.vertices]).all()
+    assert (one.least_nm, other.least_nm) == (300.0, 200.0)
+
+
+def test_parts_that_do_not_touch_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr(split, "along_creases", lambda mesh, label, area, held: label)
+    parts = [split._Part(np.arange(3, 6), np.arange(3.0), 300.0)]
+    assert split._creased(None, parts, _chain(9), np.ones(9), np.ones(9), 0.0) == parts

@@ -76,7 +76,8 @@ def split_protrusions(
 
     Strategy: vertices higher than `base_nm` above the shaft fall into connected patches. Patches
     that stand on several stems are parted between them: first along the membranes inside them
-    (:func:`part_by_walls`), then on the surface (:func:`part_by_stems`). In each part
+    (:func:`part_by_walls`), then on the surface (:func:`part_by_stems`); then the borders between
+    parts move into the creases of the surface (:func:`along_creases`). In each part
     the distance from its rim along the surface is followed from the tips downward: two
     lobes that meet lower than `join_nm` above the rim are two spines that touch at their bases;
     lobes that meet higher are lobes of one spine, and heads of a branched one where they stand on
