@@ -31,6 +31,7 @@ from sklearn.metrics import f1_score
 import nanospine as ns
 from nanospine.spines.head import mesh_profile
 
+NECKED = ["thin", "mushroom", "filopodium", "branched"]
 TIP = ["tip_x_nm", "tip_y_nm", "tip_z_nm"]
 
 
@@ -149,7 +150,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
     m = pd.DataFrame([pair for result in results for pair in result["matched"]])
     planted = sum(r["planted"] for r in results)
     found = sum(r["found"] for r in results)
-    necked = m[m["true_type"].isin(["thin", "mushroom", "filopodium", "branched"])]
+    necked = m[m["true_type"].isin(NECKED)]
     known = necked[necked["found_neck_diameter_nm"].notna()]
     error = (known["found_neck_diameter_nm"] - known["true_neck_diameter_nm"]).astype(float)
     bound = known["bound_nm"].astype(float)
@@ -187,6 +188,26 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
+def overall(m: pd.DataFrame) -> str:
+    """Figures of all rows together; necks on which 30 molecules or more lie."""
+    types = f1_score(m["true_type"], m["found_type"], average="macro")
+    necks = m[m["true_type"].isin(NECKED) & (m["n_neck"] >= 30)]
+    known = necks[necks["found_neck_diameter_nm"].notna()]
+    truth = known["true_neck_diameter_nm"]
+    error = known["found_neck_diameter_nm"] - truth
+    covered = (known["found_neck_diameter_low_nm"] <= truth) & (
+        known["found_neck_diameter_high_nm"] >= truth
+    )
+    relative = (error / known["bound_nm"]).astype(float)
+    spread, typical = np.sqrt((relative**2).mean()), relative.abs().median() / 0.6745
+    return (
+        f"{len(m)} spines of all rows: types {types:.3f}; {len(known)} of {len(necks)} necks with "
+        f"30 molecules measured: bias {error.mean():+.2f} nm, errors over their bounds "
+        f"{spread:.2f} (root mean square), {typical:.2f} (by the median), "
+        f"covered {covered.mean():.1%}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dendrites", type=int, default=3)
@@ -206,9 +227,7 @@ def main() -> None:
         print("| " + " | ".join(cells.values()) + " |", flush=True)
         if given.matches:
             pd.DataFrame(everything).to_csv(given.matches, index=False)
-    m = pd.DataFrame(everything)
-    types = f1_score(m["true_type"], m["found_type"], average="macro")
-    print(f"{len(m)} spines of all rows: types {types:.3f}")
+    print(overall(pd.DataFrame(everything)))
 
 
 if __name__ == "__main__":
