@@ -41,6 +41,9 @@ _AT_BORDER_NM = 30.0
 # Molecules within this distance of the centreline that a neck in a gap of the envelope needs.
 _REACH_NM, _FEWEST_MOLECULES = 150.0, 30
 _SHAFT_REACH_NM = 300.0
+# How far before and behind the crotch of a fork, which the envelope fills, two tubes are one.
+_FORK_NM = (140.0, 50.0)
+_CROTCH_NM = 40.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,20 @@ class SpinePoints:
     precision_nm: FloatArray | None
     molecule: IntArray | None
     n_own: int
+
+    def off_forks(self, line_nm: FloatArray, forks_nm: list[float]) -> SpinePoints:
+        """Leave out those at places of a line where a spine forks: no neck is a tube there."""
+        arc = arc_length_nm(line_nm)
+        place = arc[cKDTree(line_nm).query(self.xyz_nm)[1]]
+        kept = np.ones(len(place), dtype=np.bool_)
+        for fork in forks_nm:
+            kept &= (place < fork - _FORK_NM[0]) | (place > fork + _FORK_NM[1])
+        return SpinePoints(
+            self.xyz_nm[kept],
+            None if self.precision_nm is None else self.precision_nm[kept],
+            None if self.molecule is None else self.molecule[kept],
+            int(kept[: self.n_own].sum()),
+        )
 
 
 class PointsBySpine:
@@ -147,6 +164,11 @@ def measure_spine(
     part = surface.around(protrusion.vertices)
     main = part if way.all() else surface.around(protrusion.vertices[way])
     beside = None if points is None else points.about(number, centreline)
+    xyz = np.asarray(mesh.vertices)[protrusion.vertices]
+    standing = [is_head(xyz[head], protrusion.distance_nm[head]) for head in protrusion.heads]
+    forks = _forks_nm(centreline, xyz, protrusion, standing)
+    if beside is not None and forks:
+        beside = beside.off_forks(centreline, forks)
     neck, head, notes = _neck_and_head(main, centreline, beside, options, protrusion.gaps)
     notes += [_apart(gap) for gap in protrusion.gaps]
     others = [
@@ -154,8 +176,6 @@ def measure_spine(
         for lobe in protrusion.heads[1:]
     ]
     length = float(np.linalg.norm(np.diff(centreline, axis=0), axis=1).sum())
-    xyz = np.asarray(mesh.vertices)[protrusion.vertices]
-    standing = [is_head(xyz[head], protrusion.distance_nm[head]) for head in protrusion.heads]
     n_heads = max(sum(standing), 1)
     kind = str(
         classify(
@@ -206,6 +226,20 @@ def _at_border(vertices_nm: FloatArray, border: Box | None) -> bool:
     distance = border.distance_to_boundary_nm(vertices_nm[:, : border.dimension])
     outside = ~border.contains(vertices_nm[:, : border.dimension])
     return bool((outside | (distance < _AT_BORDER_NM)).any())
+
+
+def _forks_nm(
+    centreline: FloatArray, xyz: FloatArray, protrusion: Protrusion, standing: list[bool]
+) -> list[float]:
+    """Give the places along the centreline beside which the ways to further heads part from it."""
+    tree, arc = cKDTree(centreline), arc_length_nm(centreline)
+    forks = []
+    for head, stands in zip(protrusion.heads[1:], standing[1:], strict=True):
+        if stands:
+            way = protrusion.distance_nm[head]
+            crotch = xyz[head][way <= way.min() + _CROTCH_NM].mean(axis=0)
+            forks.append(float(arc[tree.query(crotch)[1]]))
+    return forks
 
 
 def _main_way(protrusion: Protrusion) -> npt.NDArray[np.bool_]:
