@@ -45,6 +45,7 @@ def test_the_neck_of_a_planted_branched_spine():
     locs = ns.simulate.localize(shape, density_per_um2=2000, seed=6)
     spines = ns.find_spines(ns.envelope(locs), locs)
     assert spines.table["type"].tolist() == ["branched"]
+    assert "no diameter beside its fork at" in spines.table["note"][0]
     neck, truth = spines.spines[0].neck, shape.truth.profiles[0]
     position, diameter = truth["position_nm"].to_numpy(), truth["diameter_nm"].to_numpy()
     least = shape.truth.spines["neck_diameter_nm"][0]

@@ -171,6 +171,8 @@ def measure_spine(
         beside = beside.off_forks(centreline, forks)
     neck, head, notes = _neck_and_head(main, centreline, beside, options, protrusion.gaps)
     notes += [_apart(gap) for gap in protrusion.gaps]
+    if beside is not None:
+        notes += [f"no diameter beside its fork at {fork:.0f} nm" for fork in forks]
     others = [
         closed_volume_nm3(surface.around(protrusion.vertices[lobe]))
         for lobe in protrusion.heads[1:]
