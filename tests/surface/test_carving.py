@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.spatial import ConvexHull
 
 import nanospine as ns
+from nanospine.surface.carving import _steadier_alpha_nm
+from nanospine.surface.envelope_input import Options
 
 # Twice this is the least alpha: 30 nm.
 NOISE_NM = 15.0
@@ -41,6 +45,21 @@ def test_chance_handles(clear_nm: float, handles: int) -> None:
     else:
         assert 33 < found.alpha_nm < 1.2 * 2 * NOISE_NM
         assert told
+
+
+@pytest.mark.parametrize("precision_nm", [None, 10.0])
+def test_the_convex_hull_of_a_filled_label_has_no_other_alphas(precision_nm: float | None) -> None:
+    points = np.random.default_rng(0).random((500, 3)) * 300
+    hull = ns.envelope(points, method="convex-hull", label="filled", precision_nm=precision_nm)
+    assert hull.genus == 0
+    assert hull.volume_nm3 == pytest.approx(ConvexHull(points).volume)
+
+
+def test_a_set_too_entangled_to_follow_keeps_its_alpha() -> None:
+    """Then only the lowest of the alphas around the one chosen is known."""
+    around = pd.DataFrame({"alpha_nm": [24.0], "n_components": [1], "genus": [9]})
+    options = Options("auto", "filled", "carve", None, 0.002, "large", False, None)
+    assert _steadier_alpha_nm(around, 30.0, "filled", None, options) == 30.0
 
 
 def test_handles_of_a_specimen_stay() -> None:

@@ -104,7 +104,9 @@ def _steadier_alpha_nm(
     decide on alpha, tunnels are those of the specimen: there it stays as it is.
     """
     chosen_for_noise = alpha_nm <= _BY_NOISE * least_alpha_nm(noise or 0.0)
-    if options.alpha_nm != "auto" or not (label == "filled" or chosen_for_noise):
+    # Of a convex hull, and of a set too entangled to follow, nothing is known at larger alphas.
+    known = not around.empty and around["alpha_nm"].iloc[-1] >= alpha_nm * (1 - 1e-9)
+    if options.alpha_nm != "auto" or not known or not (label == "filled" or chosen_for_noise):
         return alpha_nm
     larger = around[around["alpha_nm"].between(alpha_nm * (1 - 1e-9), _STEADY * alpha_nm)]
     same = larger[larger["n_components"] == larger["n_components"].iloc[0]]
