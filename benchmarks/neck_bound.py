@@ -18,17 +18,13 @@ from nanospine.spines.centreline import look_across
 from nanospine.spines.molecules import gather
 from nanospine.spines.neck_input import numbered
 from nanospine.spines.ring import likelihood_terms
+from nanospine.spines.tube import reach_nm
 
 FloatArray = npt.NDArray[np.float64]
 
 # Where a planted profile is at most this much wider than at its narrowest, the neck is even.
 _EVEN = 1.03
 _ROUNDS = 30
-
-
-def reach_nm(radius: npt.ArrayLike, error: FloatArray) -> FloatArray:
-    """How far beside the axis background counts, as in the estimator."""
-    return np.asarray(1.8 * np.asarray(radius) + 4 * error + 40)
 
 
 def scores(
@@ -86,13 +82,13 @@ def planted_bound_nm(
     number = locs.table["molecule"].to_numpy()[rows]
     molecules = gather(locs.xyz_nm[rows], locs.precision_nm[rows], numbered(number, len(rows)))
     across = look_across(molecules.xyz_nm, line_nm, molecules.precision_nm, smoothing_nm=0.0)
-    radius = least / 2
-    reach = reach_nm(radius, np.sqrt(across.covariance_nm2[:, [0, 2]].max(axis=1)))
+    radius = np.full(len(across.position_nm), least / 2)
+    reach = reach_nm(radius, across.covariance_nm2)
     kept = (across.position_nm >= low) & (across.position_nm <= high)
     kept &= np.linalg.norm(across.uv_nm, axis=1) < reach
     x = 2 * (across.position_nm[kept] - low) / (high - low) - 1
     score = scores(
-        across.uv_nm[kept], across.covariance_nm2[kept], x, np.full(len(x), radius), reach[kept],
+        across.uv_nm[kept], across.covariance_nm2[kept], x, radius[kept], reach[kept],
         filled, molecules.weight[kept],
     )  # fmt: skip
     information = (score * molecules.weight[kept, None]).T @ score

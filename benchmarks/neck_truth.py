@@ -18,11 +18,12 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from neck_bound import bound_nm, reach_nm, scores
+from neck_bound import bound_nm, scores
 from scipy.spatial.transform import Rotation
 
 from nanospine.spines.molecules import gather
 from nanospine.spines.neck import measure_neck
+from nanospine.spines.tube import reach_nm
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,14 @@ def information(case: Case, s: dict) -> np.ndarray:
     place, profile = radius_profile(case)
     xyz[:, 0] -= case.bend * np.sin(np.pi * xyz[:, 2] / place[-1])
     radius = np.interp(xyz[:, 2], place, profile)
-    reach = reach_nm(radius, np.sqrt(np.maximum(error[:, 0, 0], error[:, 1, 1])))
+    covariance = np.stack([error[:, 0, 0], error[:, 0, 1], error[:, 1, 1]], axis=1)
+    reach = reach_nm(radius, covariance)
     kept = np.abs(xyz[:, 2] - 60 - case.neck / 2) < case.neck / 2
     kept &= np.hypot(xyz[:, 0], xyz[:, 1]) < reach
-    covariance = np.stack([error[kept, 0, 0], error[kept, 0, 1], error[kept, 1, 1]], axis=1)
     x = 2 * (xyz[kept, 2] - 60) / case.neck - 1
-    found = scores(xyz[kept, :2], covariance, x, radius[kept], reach[kept], case.label == "filled")
+    found = scores(
+        xyz[kept, :2], covariance[kept], x, radius[kept], reach[kept], case.label == "filled"
+    )
     return found.T @ found
 
 

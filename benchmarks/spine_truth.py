@@ -146,6 +146,13 @@ def one(row: Row, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def in_interval(known: pd.DataFrame) -> pd.Series:
+    """Whether the interval of each measured neck holds the planted diameter."""
+    truth = known["true_neck_diameter_nm"]
+    low, high = (known[f"found_neck_diameter_{end}_nm"] for end in ("low", "high"))
+    return (low <= truth) & (high >= truth)
+
+
 def summary(results: list[dict[str, Any]]) -> dict[str, str]:
     m = pd.DataFrame([pair for result in results for pair in result["matched"]])
     planted = sum(r["planted"] for r in results)
@@ -154,9 +161,6 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
     known = necked[necked["found_neck_diameter_nm"].notna()]
     error = (known["found_neck_diameter_nm"] - known["true_neck_diameter_nm"]).astype(float)
     bound = known["bound_nm"].astype(float)
-    covered = (known["found_neck_diameter_low_nm"] <= known["true_neck_diameter_nm"]) & (
-        known["found_neck_diameter_high_nm"] >= known["true_neck_diameter_nm"]
-    )
     headed = m[m["true_type"].isin(["thin", "mushroom", "branched"])]
 
     def off(frame: pd.DataFrame, name: str) -> str:
@@ -175,7 +179,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, str]:
         "bound": f"{np.sqrt((bound**2).mean()):.1f}",
         "ratio": f"{np.sqrt((error**2).mean() / (bound**2).mean()):.2f} "
         f"({np.sqrt(((error / bound) ** 2).mean()):.2f})",
-        "cover": f"{covered.mean():.0%}",
+        "cover": f"{in_interval(known).mean():.0%}",
         "envelope": f"{width.median():+.0f}",
         "FWHM": f"{fwhm.median():+.0f}",
         "length": off(m, "length_nm"),
@@ -193,18 +197,14 @@ def overall(m: pd.DataFrame) -> str:
     types = f1_score(m["true_type"], m["found_type"], average="macro")
     necks = m[m["true_type"].isin(NECKED) & (m["n_neck"] >= 30)]
     known = necks[necks["found_neck_diameter_nm"].notna()]
-    truth = known["true_neck_diameter_nm"]
-    error = known["found_neck_diameter_nm"] - truth
-    covered = (known["found_neck_diameter_low_nm"] <= truth) & (
-        known["found_neck_diameter_high_nm"] >= truth
-    )
+    error = known["found_neck_diameter_nm"] - known["true_neck_diameter_nm"]
     relative = (error / known["bound_nm"]).astype(float)
     spread, typical = np.sqrt((relative**2).mean()), relative.abs().median() / 0.6745
     return (
         f"{len(m)} spines of all rows: types {types:.3f}; {len(known)} of {len(necks)} necks with "
         f"30 molecules measured: bias {error.mean():+.2f} nm, errors over their bounds "
         f"{spread:.2f} (root mean square), {typical:.2f} (by the median), "
-        f"covered {covered.mean():.1%}"
+        f"covered {in_interval(known).mean():.1%}"
     )
 
 

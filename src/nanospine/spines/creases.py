@@ -23,6 +23,7 @@ IntArray = npt.NDArray[np.int64]
 _CREASE_NM = 1000.0
 # What changes hands costs as much as a border of its area over this.
 _GIVEN_NM = 700.0
+# More than any border: what is held never changes hands.
 _NEVER_NM = 1e6
 _ROUNDS = 2
 # Length of the border per length of an edge that crosses it, in a mesh of even triangles.
@@ -70,6 +71,8 @@ def along_creases(
     """
     edges = np.asarray(mesh.edges_unique, dtype=np.int64)
     ends = label[edges]
+    if not ((ends >= 0).all(axis=1) & (ends[:, 0] != ends[:, 1])).any():
+        return label  # nothing touches
     edges = edges[(ends >= 0).all(axis=1)]
     cost = _border_cost(mesh, edges)
     given = area_nm2 / _GIVEN_NM

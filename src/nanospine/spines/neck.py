@@ -15,7 +15,7 @@ from nanospine.spines.neck_input import checked, numbered
 from nanospine.spines.neck_models import NeckModels
 from nanospine.spines.neck_range import NeckRange, neck_range
 from nanospine.spines.rough import rough_radius
-from nanospine.spines.tube import Tube, TubePoints, fit_tube
+from nanospine.spines.tube import Tube, TubePoints, fit_tube, reach_nm
 
 __all__ = ["Constriction", "NeckProfile", "measure_neck"]
 
@@ -223,8 +223,7 @@ def _near(across: Across, molecules: Molecules, filled: bool) -> tuple[TubePoint
     grid = np.linspace(0.0, across.length_nm, max(round(across.length_nm / 20.0), 2) + 1)
     rough = rough_radius(points, grid, filled=filled, reach_nm=_REACH_NM)
     radius = np.interp(points.position, grid, rough)
-    error = np.sqrt(points.covariance[:, [0, 2]].max(axis=1))
-    reach = 1.8 * radius + 4.0 * error + 40.0
+    reach = reach_nm(radius, points.covariance)
     inside = np.linalg.norm(points.uv, axis=1) < reach
     return points.take(inside), np.column_stack([reach, radius])[inside]
 
@@ -310,8 +309,7 @@ def _models(look: _Look, neck: NeckRange) -> NeckModels | None:
     position = before[0] + (across.position_nm - arc[0]) * np.ptp(before) / across.length_nm
     inside = (position >= low) & (position <= high)
     radius = spine.radius_nm(position)
-    error = np.sqrt(across.covariance_nm2[:, [0, 2]].max(axis=1))
-    reach = 1.8 * radius + 4.0 * error + 40.0
+    reach = reach_nm(radius, across.covariance_nm2)
     inside &= np.linalg.norm(across.uv_nm, axis=1) < reach
     points = TubePoints(
         position[inside], across.uv_nm[inside], across.covariance_nm2[inside],

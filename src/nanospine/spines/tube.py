@@ -20,7 +20,7 @@ from nanospine.spines.ring import mixed, shape_terms
 from nanospine.spines.stiffness import penalties, renewed, start, whole_penalty
 from nanospine.spines.tube_blocks import assemble
 
-__all__ = ["Tube", "TubePoints", "centre_drift", "fit_tube", "recentred_tube"]
+__all__ = ["Tube", "TubePoints", "centre_drift", "fit_tube", "reach_nm", "recentred_tube"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -198,6 +198,12 @@ def fit_tube(
         terms[2] * points.weight[:, None], terms[1], filled,
         state.share[_place(points, low, len(state.share))], flat,
     )  # fmt: skip
+
+
+def reach_nm(radius_nm: FloatArray, covariance_nm2: FloatArray) -> FloatArray:
+    """How far beside the axis points count, so that the background around a tube shows."""
+    error = np.sqrt(covariance_nm2[:, [0, 2]].max(axis=1))
+    return np.asarray(1.8 * radius_nm + 4.0 * error + 40.0)
 
 
 def centre_drift(tube: Tube) -> float:
