@@ -9,6 +9,8 @@ begins and ends, which of the three shapes it has and how its axis bends.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -53,12 +55,16 @@ def scores(
 def bound_nm(
     diameter: float, information: FloatArray, coefficients: int = 1, background: bool = True
 ) -> float:
-    """Cramer-Rao bound of the constriction from the information (8, 8) of one neck."""
+    """Cramer-Rao bound of the constriction from the information (8, 8) of one neck.
+
+    NaN where so few molecules lie on it that their information is singular.
+    """
     nuisance = [3, 4, 5, 6] + ([7] if background else [])
     free = list(range(coefficients)) + nuisance
     at = np.zeros(len(free))  # a taper is narrowest at the near end, a waist in the middle
     at[:coefficients] = [1, -1, 1][:coefficients] if coefficients == 2 else [1, 0, 0][:coefficients]
-    return diameter * float(np.sqrt(at @ np.linalg.solve(information[np.ix_(free, free)], at)))
+    variance = float(at @ np.linalg.solve(information[np.ix_(free, free)], at))
+    return diameter * math.sqrt(variance) if variance > 0 else math.nan
 
 
 def planted_bound_nm(

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 import trimesh
 from scipy import ndimage
+from skimage.measure import marching_cubes
 
 import nanospine as ns
 from nanospine.simulate import SpineSpec
 from nanospine.spines.grid_graph import grid_graph
+from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.split import edge_graph
+from nanospine.spines.stems import cleft_per_nm
 from nanospine.spines.walls import (
     Membrane,
     Wrap,
+    _in_cleft,
     _inside,
     _join_open,
     excess,
@@ -23,6 +27,11 @@ from nanospine.spines.walls import (
 from nanospine.surface.enveloped import Envelope
 
 PER_NM2 = 3e-3
+
+
+def _wrap(mesh: trimesh.Trimesh) -> Wrap:
+    graph = edge_graph(mesh)
+    return Wrap(mesh, cleft_per_nm((graph + graph.T).tocsr(), mesh, vertex_areas_nm2(mesh)))
 
 
 def _on(mesh: trimesh.Trimesh, seed: int) -> np.ndarray:
@@ -51,14 +60,14 @@ def _membrane(mesh: trimesh.Trimesh, xyz: np.ndarray) -> Membrane:
 
 
 def test_a_wall_is_what_the_surface_does_not_explain(block, sheet):
-    grid = _inside(Wrap(block), block.vertices)
+    grid = _inside(_wrap(block), block.vertices)
     depth = ndimage.distance_transform_edt(grid.data)
     xyz = grid.to_xyz_nm(np.argwhere(grid.data))
     deep = (np.abs(xyz[:, 1:]) < 110).all(axis=1) & (np.abs(xyz[:, 0]) < 200)
     middle = deep & (np.abs(xyz[:, 0]) < 15)
     beside = deep & (np.abs(xyz[:, 0]) > 90)
-    walled = excess(Wrap(block), grid, depth, _membrane(block, np.vstack([_on(block, 1), sheet])))
-    plain = excess(Wrap(block), grid, depth, _membrane(block, _on(block, 1)))
+    walled = excess(_wrap(block), grid, depth, _membrane(block, np.vstack([_on(block, 1), sheet])))
+    plain = excess(_wrap(block), grid, depth, _membrane(block, _on(block, 1)))
     assert np.quantile(walled[middle], 0.02) > 0.3
     assert walled[beside].max() < 0.1
     assert plain[deep].max() < 0.1
@@ -72,7 +81,7 @@ def _parts(block: trimesh.Trimesh, xyz: np.ndarray) -> tuple[np.ndarray, np.ndar
     patch = np.flatnonzero(_height(block.vertices) > 80)
     graph = edge_graph(block)
     label = part_by_walls(
-        Wrap(block), patch, (graph + graph.T).tocsr()[patch][:, patch], _height,
+        _wrap(block), patch, (graph + graph.T).tocsr()[patch][:, patch], _height,
         _membrane(block, xyz), base_nm=80, min_length_nm=300, join_nm=150,
     )  # fmt: skip
     return block.vertices[patch], label
@@ -89,6 +98,41 @@ def test_a_wall_parts_what_stands_on_both_sides_of_it(block, sheet):
 
 def test_without_a_wall_nothing_is_parted(block):
     assert (_parts(block, _on(block, 1))[1] == 0).all()
+
+
+@pytest.fixture(scope="module")
+def pillars() -> trimesh.Trimesh:
+    """Two pillars 300 nm wide whose axes are 260 nm apart: a cleft runs down on both sides."""
+    step = 12.5
+    x, y, z = np.mgrid[-320:320:step, -200:200:step, -230:230:step]
+    field = np.maximum(np.hypot(np.abs(x) - 130, y) - 150, np.abs(z) - 200)
+    vertices, faces, _, _ = marching_cubes(field, 0.0)
+    return trimesh.Trimesh(vertices * step + [-320, -200, -230], faces)
+
+
+def _between(pillars: trimesh.Trimesh, half_width_nm: float) -> np.ndarray:
+    """Localizations on the pillars, and on two membranes in the middle between them."""
+    generator = np.random.default_rng(3)
+    count = round(2 * PER_NM2 * 400 * 2 * half_width_nm)
+    wall = generator.uniform(-1, 1, (count, 3)) * [1, half_width_nm, 200]
+    wall[:, 0] = generator.normal(0, 15, count)
+    return np.vstack([_on(pillars, 1), wall])
+
+
+def test_a_cleft_closes_a_wall_at_its_rim(pillars):
+    wrap = _wrap(pillars)
+    patch = np.arange(len(pillars.vertices))
+    assert _in_cleft(wrap, patch, np.array([[0.0, 60, 0], [0, -60, 90]])).all()
+    assert not _in_cleft(wrap, patch, np.array([[0.0, 0, 0], [130, 140, 0], [270, 0, 90]])).any()
+    at, label = _parts(pillars, _between(pillars, 40.0))
+    clear = np.abs(at[:, 0]) > 60
+    side = at[clear, 0] > 0
+    assert len(np.unique(label)) == 2
+    assert len(np.unique(label[clear][side])) == len(np.unique(label[clear][~side])) == 1
+
+
+def test_a_cleft_alone_parts_nothing(pillars):
+    assert (_parts(pillars, _on(pillars, 1))[1] == 0).all()
 
 
 def test_background_inside_is_no_wall(block):

@@ -16,7 +16,7 @@ from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.lobes import resolved
 from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis
-from nanospine.spines.stems import part_by_stems, slow_in_clefts
+from nanospine.spines.stems import cleft_per_nm, part_by_stems, slow_in_clefts
 from nanospine.spines.walls import Membrane, Wrap, part_by_walls
 
 __all__ = ["edge_graph", "heights_nm", "split_protrusions"]
@@ -108,7 +108,8 @@ def split_protrusions(
     above = height > base_nm
     graph = edge_graph(mesh)
     graph = (graph + graph.T).tocsr()
-    ways = slow_in_clefts(graph, mesh, area)
+    cleft = cleft_per_nm(graph, mesh, area)
+    ways = slow_in_clefts(graph, cleft)
     patches = [
         (patch, False)
         for patch in _pieces(graph, np.flatnonzero(above))
@@ -116,7 +117,7 @@ def split_protrusions(
     ]
     if membrane is not None:
         patches, graph, ways = _walled(
-            mesh, patches, axes, membrane, graph, ways, area,
+            mesh, patches, axes, membrane, graph, ways, area, cleft,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
     # In a crowd the model of the shaft stands too high: a length counts from below the rim there.
@@ -208,6 +209,7 @@ def _walled(
     graph: sparse.csr_matrix,
     ways: sparse.csr_matrix,
     area: FloatArray,
+    cleft: FloatArray,
     *,
     base_nm: float,
     min_length_nm: float,
@@ -218,7 +220,7 @@ def _walled(
     With each part is said whether it stands in a crowd.
     """
     xyz = np.asarray(mesh.vertices)
-    wrap = Wrap(mesh)
+    wrap = Wrap(mesh, cleft)
     parts: list[tuple[IntArray, bool]] = []
     caps = []
     for patch, _ in patches:

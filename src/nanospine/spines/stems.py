@@ -13,7 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from nanospine.surface.curvature import bending, face_pairs
 
-__all__ = ["StemRules", "part_by_stems", "slow_in_clefts"]
+__all__ = ["StemRules", "cleft_per_nm", "part_by_stems", "slow_in_clefts"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,14 +61,14 @@ _ON_SURFACE = StemRules(
 )  # fmt: skip
 
 
-def slow_in_clefts(
+def cleft_per_nm(
     graph: sparse.csr_matrix, mesh: trimesh.Trimesh, area_nm2: FloatArray
-) -> sparse.csr_matrix:
-    """Lengthen the edges of a surface where it is a cleft, as around a bridge between two bodies.
+) -> FloatArray:
+    """Tell how much of a cleft a surface is, as around a bridge between two bodies.
 
-    With k the sum of both principal curvatures, averaged over some 40 nm, an edge becomes
-    1 + 8 * 100 nm * max(-k, 0) times as long: the waist of a neck has k > 0, the rim of a bridge
-    that an envelope lays between two bodies has k < 0 all around.
+    max(-k, 0) per nm, with k the sum of both principal curvatures, averaged over some 40 nm: the
+    waist of a neck has k > 0, the rim of a bridge that an envelope lays between two bodies has
+    k < 0 all around.
     """
     faces = np.asarray(mesh.faces, dtype=np.int64)
     bend = bending(np.asarray(mesh.vertices, dtype=np.float64), faces, face_pairs(faces)).sum(
@@ -81,7 +81,11 @@ def slow_in_clefts(
     spread = area_nm2.copy()
     for _ in range(int(np.clip(round((_CLEFT_NM / typical) ** 2), 1, 12))):
         bend, spread = beside @ bend, beside @ spread
-    cleft = np.maximum(-bend / np.maximum(spread, 1e-9), 0.0)
+    return np.asarray(np.maximum(-bend / np.maximum(spread, 1e-9), 0.0))
+
+
+def slow_in_clefts(graph: sparse.csr_matrix, cleft: FloatArray) -> sparse.csr_matrix:
+    """Lengthen the edges of a surface in clefts: 1 + 800 nm * cleft times as long."""
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     slow = graph.copy()
     slow.data = graph.data * (1.0 + _SLOWER_NM * 0.5 * (cleft[rows] + cleft[graph.indices]))

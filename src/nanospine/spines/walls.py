@@ -32,7 +32,10 @@ _SMOOTHING_NM, _AT_PER_NM2 = 20.0, 3e-3
 _NARROWEST_NM, _WIDEST_NM = 12.0, 40.0
 _SAMPLES = 5
 # Excess above which a voxel costs more, how much more, and above which it is a wall.
-_FREE, _COST, _WALL = 0.1, 100.0, 0.15
+_FREE, _COST, _WALL = 0.1, 20.0, 0.15
+# Where a wall meets the surface there is a cleft, and close to the surface it tells more than
+# the localizations do: from this curvature on, voxels this near to it are wall.
+_CLEFT_PER_NM, _CLEFT_NM = 7e-3, 75.0
 # Deep inside there is neither noise nor membrane: localizations there are walls, or background.
 _DEEP_VOXELS = 2.0
 _LEAST_WALL = 10
@@ -81,17 +84,20 @@ class Membrane:
 
 
 class Wrap:
-    """An envelope and where its faces lie.
+    """An envelope, where its faces lie, and how much of a cleft it is.
 
     Parameters
     ----------
     mesh : trimesh.Trimesh
+    cleft : ndarray, shape (n_vertices,)
+        Per nm, of each vertex (:func:`nanospine.spines.stems.cleft_per_nm`).
     """
 
-    def __init__(self, mesh: trimesh.Trimesh) -> None:
+    def __init__(self, mesh: trimesh.Trimesh, cleft: FloatArray) -> None:
         self.mesh = mesh
         self.triangles = np.asarray(mesh.triangles, dtype=np.float64)
         self.area = np.asarray(mesh.area_faces)
+        self.cleft = cleft
         # Columns along z are filled: faces are wanted above and below a box, too.
         corners = (self.triangles.min(axis=1), self.triangles.max(axis=1))
         self.faces = Boxes(*corners, axes=(0, 1))
@@ -135,12 +141,13 @@ def part_by_walls(
     Where two spines touch, an envelope encloses both, and with them their two membranes: a wall
     of localizations that the surface does not explain (:func:`excess`). The voxels of 25 nm
     inside the patch fall into stems as in :func:`nanospine.spines.stems.part_by_stems`, but that
-    voxels of a wall connect nothing, and that a way through them is up to 100 times as long.
+    voxels of a wall, and those behind a cleft of the surface, connect nothing, and that a way
+    through a wall is up to 50 times as long.
 
     Parameters
     ----------
     wrap : Wrap
-        The envelope.
+        The envelope and its clefts.
     patch : ndarray of int, shape (n,)
         Vertices above the shaft that hang together.
     beside : csr_matrix, shape (n, n)
@@ -171,6 +178,7 @@ def part_by_walls(
     voxels, height, wall = voxels[kept], height[kept], wall[kept]
     wide = np.clip(depth[tuple(voxels.T)] * _VOXEL_NM, _NARROW_NM, _WIDE_NM)
     cost = np.sqrt(_WIDE_NM / wide) * (1.0 + _COST * np.maximum(wall - _FREE, 0.0))
+    is_wall = (wall > _WALL) | _in_cleft(wrap, patch, grid.to_xyz_nm(voxels))
     plain, ways = (
         graph + graph.T for graph in grid_graph(voxels, cost, grid.data.shape, _VOXEL_NM)
     )
@@ -185,14 +193,24 @@ def part_by_walls(
     parts = part_by_stems(
         ways[mine][:, mine], xyz[mine], np.full(len(mine), _VOXEL_NM**3), distance[mine],
         min_length_nm=0.8 * min_length_nm, join_nm=join_nm,
-        rules=_RULES, open_ways=_open_ways(plain[mine][:, mine], wall[mine] > _WALL),
+        rules=_RULES, open_ways=_open_ways(plain[mine][:, mine], is_wall[mine]),
     )  # fmt: skip
     label = np.full(len(xyz), -1, dtype=np.int64)
     for number, part in enumerate(parts):
         label[mine[part]] = number
     _merge_scraps(plain, label, len(parts))
-    _join_open(plain, label, wall > _WALL, depth[tuple(voxels.T)] > _RIM_VOXELS, height)
+    _join_open(plain, label, is_wall, depth[tuple(voxels.T)] > _RIM_VOXELS, height)
     return _in_one_piece(beside, label[nearest])
+
+
+def _in_cleft(wrap: Wrap, patch: IntArray, xyz_nm: FloatArray) -> BoolArray:
+    """Tell which positions lie behind a cleft of a patch of surface."""
+    near, nearest = cKDTree(np.asarray(wrap.mesh.vertices)[patch]).query(
+        xyz_nm, distance_upper_bound=_CLEFT_NM
+    )
+    behind = np.isfinite(near)
+    behind[behind] = wrap.cleft[patch[nearest[behind]]] > _CLEFT_PER_NM
+    return np.asarray(behind)
 
 
 def excess(wrap: Wrap, grid: VoxelGrid, depth: FloatArray, membrane: Membrane) -> FloatArray:
