@@ -2,7 +2,8 @@
 
 Surfaces of revolution (shaft joint, straight neck, round head) are labelled, localized with
 blinks and background, turned at random against the axis of the poorer precision, and measured
-with a centreline that is off by 15 nm and 4 degrees and jitters by 10 nm.
+with a centreline that is off by 15 nm and 4 degrees and jitters by 10 nm. A "tube" is a neck alone,
+open at both ends.
 
     python benchmarks/neck_truth.py [repeats] [seed] [rows, as 0,3,9]
 
@@ -35,7 +36,7 @@ class Case:
     label: str = "membrane"
     background: float = 0.05
     blinks: float = 3.0
-    head: float = 500.0
+    head: float = 500.0  # 0: neither head nor joint
     neck: float = 450.0
     bend: float = 0.0
     known: bool = True
@@ -43,11 +44,15 @@ class Case:
     taper: float = 0.0  # the far end of the neck is wider than the near one by this fraction
     linker: float = 0.0  # length between label and fluorophore, nm, in any direction
 
+    @property
+    def foot(self) -> float:
+        """Length of the flare at the shaft."""
+        return 60.0 if self.head else 0.0
+
 
 def radius_profile(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Radius along the axis: a flare of 60 nm at the shaft, the neck, a round head."""
-    r, big = case.diameter / 2, case.head / 2
-    flare = 60.0
+    """Radius along the axis: a flare at the shaft, the neck, a round head."""
+    r, big, flare = case.diameter / 2, case.head / 2, case.foot
     start = case.neck + flare
     end = r * (1 + case.waist + case.taper)
     cut = np.sqrt(max(big**2 - end**2, 0.0))
@@ -57,7 +62,7 @@ def radius_profile(case: Case) -> tuple[np.ndarray, np.ndarray]:
     radius *= 1 + case.waist * (2 * along - 1) ** 2 + case.taper * along
     base = s < flare
     radius[base] += flare - np.sqrt(flare**2 - (flare - s[base]) ** 2)
-    head = s > start
+    head = (s > start) & (big > 0)
     radius[head] = np.sqrt(np.maximum(big**2 - (s[head] - start - cut) ** 2, 0.0))
     radius[head] = np.maximum(radius[head], 0.0)
     return s, radius
@@ -95,7 +100,7 @@ def specimen(case: Case, rng: np.random.Generator) -> dict:
     xyz = true @ turn.T + rng.normal(size=true.shape) * sigma
     rough = line[::20] + rng.normal(size=(len(line[::20]), 3)) * [10, 10, 0]
     rough[:, :2] += rng.normal(size=2) * 15 + (rough[:, 2:] - s[-1] / 2) * rng.normal(size=2) * 0.07
-    neck = (at > 60) & (at < 60 + case.neck)
+    neck = (at > case.foot) & (at < case.foot + case.neck)
     return {
         "xyz": xyz, "sigma": sigma, "molecule": molecule, "centreline": rough @ turn.T,
         "n_neck": int(neck.sum()), "turn": turn,
@@ -113,9 +118,9 @@ def information(case: Case, s: dict) -> np.ndarray:
     radius = np.interp(xyz[:, 2], place, profile)
     covariance = np.stack([error[:, 0, 0], error[:, 0, 1], error[:, 1, 1]], axis=1)
     reach = reach_nm(radius, covariance)
-    kept = np.abs(xyz[:, 2] - 60 - case.neck / 2) < case.neck / 2
+    kept = np.abs(xyz[:, 2] - case.foot - case.neck / 2) < case.neck / 2
     kept &= np.hypot(xyz[:, 0], xyz[:, 1]) < reach
-    x = 2 * (xyz[kept, 2] - 60) / case.neck - 1
+    x = 2 * (xyz[kept, 2] - case.foot) / case.neck - 1
     found = scores(
         xyz[kept, :2], covariance[kept], x, radius[kept], reach[kept], case.label == "filled"
     )
@@ -168,6 +173,9 @@ CASES = [
     Case(100, 10, 20, 100), Case(300, 10, 20, 100, head=800, background=0.1),
     Case(150, 10, 20, 600, taper=0.1), Case(150, 10, 20, 600, waist=0.1),
     Case(200, 10, 20, 20000, "filled", waist=0.2),
+    Case(40, 10, 20, 2500, head=0), Case(80, 10, 20, 1000, head=0), Case(120, 20, 40, 1000, head=0),
+    Case(160, 10, 20, 100, head=0, neck=2000), Case(250, 15, 30, 150, head=0),
+    Case(200, 10, 20, 10000, "filled", head=0),
 ]  # fmt: skip
 
 
@@ -182,6 +190,7 @@ def main() -> None:
         extra = "".join(f" {name} {getattr(case, name):g}"
                         for name in ("bend", "waist", "taper", "linker")
                         if getattr(case, name))  # fmt: skip
+        extra += "" if case.head else " tube"
         extra += "" if case.known else ", molecules unknown"
         extra += "" if case.background == 0.05 else f", background {case.background:.0%}"
         print(

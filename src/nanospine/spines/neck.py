@@ -26,6 +26,14 @@ _REACH_NM = 700.0
 _REPLICATES = 400
 # Molecules in the window of a position, below which the profile gives no number there.
 _LEAST_IN_WINDOW = 6
+# Where no neck is found so, it is sought again without the places where the fit is loose (log R),
+# as beside the step to a head that a spline overshoots; and then in a wider window, as a spine with
+# few everywhere may have a long neck.
+_LOOSE = 0.2
+_WIDE_NM, _LEAST_IN_WIDE = 200.0, 10
+# Where the fit is narrower than this part of a constriction there is the neck, though too few
+# molecules tell of it: what is narrowest elsewhere may be the head.
+_NARROWER = 0.75
 _SOFT_NM = 12.0
 _SHORTEST_NECK_NM = 120.0
 # Background is a part of the localizations beside a neck, up to four tenths in a crowd; where more
@@ -262,26 +270,54 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
     """Read the profile off the fit, and the constriction off a second look at the neck alone."""
     spine = look.spine
     support = _support(position, spine.points, spine.on_shape, look.window_nm)
-    known = support >= _LEAST_IN_WINDOW
-    if not known.any():
-        return _nothing(position, support, _too_few(support, look))
     replicates = spine.replicates(position, _REPLICATES, look.seed)
+    error = replicates.std(axis=0)
+    around = _support(position, spine.points, spine.on_shape, _WIDE_NM)
+    known, loose = support >= _LEAST_IN_WINDOW, error >= _LOOSE
+    wide = (known | (around >= _LEAST_IN_WIDE)) & ~loose
+    models, constriction, reason = _sought(look, position, known, error, support, search)
+    for other in (known & ~loose, wide):
+        if constriction is None and (other != known).any():
+            again = _sought(look, position, other, error, support, search)
+            if again[1] is not None:
+                known, (models, constriction, reason) = known | other, again
+    if not known.any():
+        return _nothing(position, support, reason)
     diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
-    neck = neck_range(position, diameter, replicates.std(axis=0), search, spine.high)
-    constriction, reason = None, "not measurable: no diameter between the base and the head"
-    if neck is not None:
-        models = _models(look, neck)
-        reason = _too_few(support, look)
-        if models is not None:
-            constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
-        if models is not None and constriction is not None:
-            replicates = models.replicates(position, replicates, look.seed)
-            diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
+    if models is not None and constriction is not None:
+        replicates = models.replicates(position, replicates, look.seed)
+        diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
     ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
     low, high = np.where(known, ends, np.nan)
     return NeckProfile(
         position, diameter, low, high, support, constriction, constriction is not None, reason
     )
+
+
+def _sought(
+    look: _Look, position: FloatArray, known: npt.NDArray[np.bool_], error: FloatArray,
+    support: IntArray, search: tuple[float, float] | None,
+) -> tuple[NeckModels | None, Constriction | None, str]:  # fmt: skip
+    """Seek the constriction among the positions at which the diameter is known."""
+    if not known.any():
+        return None, None, _too_few(support, look)
+    diameter = np.where(known, 2 * look.spine.radius_nm(position), np.nan)
+    neck = neck_range(position, diameter, error, search, look.spine.high)
+    if neck is None:
+        return None, None, "not measurable: no diameter between the base and the head"
+    models = _models(look, neck)
+    if models is None:
+        return None, None, _too_few(support, look)
+    constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
+    if constriction is not None:
+        begin, end = neck.sought
+        unknown = ~known & (error < _LOOSE) & (position >= begin) & (position < min(end, neck.high))
+        narrower = 2 * look.spine.radius_nm(position) < _NARROWER * constriction.diameter_nm
+        if (unknown & narrower).any():
+            at = float(position[unknown & narrower][0])
+            reason = f"not measurable: too few molecules at {at:.0f} nm, where it may be narrowest"
+            return None, None, reason
+    return models, constriction, reason
 
 
 def _too_few(support: IntArray, look: _Look) -> str:
