@@ -79,8 +79,8 @@ def neck_range(
     end = float(position[at[-1 if to_the_end else np.flatnonzero(sought)[-1]]])
     begin = max(float(position[at[first]]) - _MARGIN_NM, float(position[at[0]]))
     end = min(float(position[at[last]]) + _MARGIN_NM, end)
-    ends = (float(core[0]), float(core[1]))
-    return NeckRange(begin, end, float(position[at[best]]), (low, high), ends)
+    narrow = (float(core[0]), float(core[1]))
+    return NeckRange(begin, end, float(position[at[best]]), (low, high), narrow)
 
 
 def _around(place: int, narrow: npt.NDArray[np.bool_]) -> tuple[int, int]:
