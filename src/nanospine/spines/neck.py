@@ -142,13 +142,14 @@ def measure_neck(
         distances, and intervals are widened accordingly.
     search : (float, float), optional
         Range of arc length in which the constriction is sought; by default from 10 % of the
-        length to the head.
+        length to the head, or to a radius before the end where there is none.
     step_nm : float
         Spacing of the profile.
     window_nm : float
         Length of centreline in which `n_molecules` are counted at each position.
     min_molecules : int
-        Fewer than this on the neck: it is not measurable.
+        Fewer than this on the neck: it is not measurable, nor where the neck is narrowest at a
+        place with too few to tell.
     linker_nm : float
         Length L of the linker between what is labelled and its fluorophore (10 to 20 nm for two
         antibodies), in any direction: each molecule is off by a further L / sqrt(3) per axis,
