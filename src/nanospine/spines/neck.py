@@ -309,9 +309,9 @@ def _sought(
     models = _models(look, neck)
     if models is None:
         return None, None, _too_few(support, look)
-    constriction, reason = _constriction(models, look, search or (-np.inf, np.inf))
+    begin, end = neck.sought
+    constriction, reason = _constriction(models, look, search or (-np.inf, end))
     if constriction is not None:
-        begin, end = neck.sought
         unknown = ~known & (error < _LOOSE) & (position >= begin) & (position < min(end, neck.high))
         narrower = 2 * look.spine.radius_nm(position) < _NARROWER * constriction.diameter_nm
         if (unknown & narrower).any():
