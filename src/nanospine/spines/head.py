@@ -9,7 +9,7 @@ import numpy.typing as npt
 import trimesh
 
 from nanospine.spines.centreline import arc_length_nm
-from nanospine.spines.neck import Constriction, NeckProfile
+from nanospine.spines.neck_profile import Constriction, NeckProfile
 from nanospine.spines.shaft import frames, smooth_path
 
 __all__ = ["HeadMeasures", "measure_head", "mesh_profile"]

@@ -25,7 +25,8 @@ from nanospine.spines.levels import (
 from nanospine.spines.lobes import is_head
 from nanospine.spines.metrics import closed_volume_nm3
 from nanospine.spines.model import SHAFT, Spine
-from nanospine.spines.neck import NeckProfile, measure_neck
+from nanospine.spines.neck import measure_neck
+from nanospine.spines.neck_profile import NeckProfile
 from nanospine.spines.protrusion import Gap, Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.split import heights_nm

@@ -14,7 +14,7 @@ from nanospine.core.history import HistoryEntry
 if TYPE_CHECKING:
     import trimesh
 
-    from nanospine.spines.neck import NeckProfile
+    from nanospine.spines.neck_profile import NeckProfile
     from nanospine.spines.protrusion import Gap
     from nanospine.spines.shaft import ShaftAxis
     from nanospine.surface.enveloped import Envelope

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from nanospine.core.errors import GeometryError
 from nanospine.spines.centreline import Across, look_across, recentred
 from nanospine.spines.molecules import Molecules, gather, siblings
 from nanospine.spines.neck_input import checked, numbered
 from nanospine.spines.neck_models import NeckModels
+from nanospine.spines.neck_profile import Constriction, NeckProfile
 from nanospine.spines.neck_range import NeckRange, neck_range
 from nanospine.spines.rough import rough_radius
 from nanospine.spines.tube import Tube, TubePoints, fit_tube, reach_nm
@@ -41,59 +42,6 @@ _SHORTEST_NECK_NM = 120.0
 _MOST_ASTRAY = 0.6
 # Standard error of log R at the constriction beyond which there is no number.
 _LARGEST_LOG_ERROR = 0.35
-
-
-@dataclass(frozen=True)
-class Constriction:
-    """The narrowest place of a neck: diameter with 95 % interval, and where it is, nm.
-
-    `n_molecules` support it: those on the stretch of neck that is fitted as one.
-    """
-
-    diameter_nm: float
-    low_nm: float
-    high_nm: float
-    position_nm: float
-    n_molecules: int
-
-
-@dataclass(frozen=True, eq=False)
-class NeckProfile:
-    """Diameter along a centreline from base to tip.
-
-    Attributes
-    ----------
-    position_nm, diameter_nm, low_nm, high_nm : ndarray, shape (k,)
-        Arc length, diameter and its 95 % interval; NaN where too few molecules support it.
-    n_molecules : ndarray of int, shape (k,)
-        Molecules in the window of each position.
-    constriction : Constriction or None
-        None when the neck is not measurable.
-    measurable : bool
-    reason : str
-        Why not, or a caveat; empty when all is well.
-    """
-
-    position_nm: FloatArray
-    diameter_nm: FloatArray
-    low_nm: FloatArray
-    high_nm: FloatArray
-    n_molecules: IntArray
-    constriction: Constriction | None
-    measurable: bool
-    reason: str = ""
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give the profile as a table, one row per position."""
-        return pd.DataFrame(
-            {
-                "position_nm": self.position_nm,
-                "diameter_nm": self.diameter_nm,
-                "low_nm": self.low_nm,
-                "high_nm": self.high_nm,
-                "n_molecules": self.n_molecules,
-            }
-        )
 
 
 def measure_neck(
@@ -267,25 +215,37 @@ def _nothing(position: FloatArray, support: IntArray, reason: str) -> NeckProfil
     return NeckProfile(position, empty, empty.copy(), empty.copy(), support, None, False, reason)
 
 
+class _Course(NamedTuple):
+    """What the first fit says at each position: diameter, error of its log, molecules beside it."""
+
+    position: FloatArray
+    diameter: FloatArray
+    error: FloatArray
+    support: IntArray
+
+
 def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | None) -> NeckProfile:
     """Read the profile off the fit, and the constriction off a second look at the neck alone."""
     spine = look.spine
     support = _support(position, spine.points, spine.on_shape, look.window_nm)
     replicates = spine.replicates(position, _REPLICATES, look.seed)
-    error = replicates.std(axis=0)
-    around = _support(position, spine.points, spine.on_shape, _WIDE_NM)
-    known, loose = support >= _LEAST_IN_WINDOW, error >= _LOOSE
-    wide = (known | (around >= _LEAST_IN_WIDE)) & ~loose
-    models, constriction, reason = _sought(look, position, known, error, support, search)
-    for other in (known & ~loose, wide):
-        if constriction is None and (other != known).any():
-            again = _sought(look, position, other, error, support, search)
+    course = _Course(position, 2 * spine.radius_nm(position), replicates.std(axis=0), support)
+    known = support >= _LEAST_IN_WINDOW
+    models, constriction, reason = _sought(look, course, known, search)
+    if constriction is None:
+        around = _support(position, spine.points, spine.on_shape, _WIDE_NM)
+        tight = course.error < _LOOSE
+        for other in (known & tight, (known | (around >= _LEAST_IN_WIDE)) & tight):
+            if (other == known).all():
+                continue
+            again = _sought(look, course, other, search)
             if again[1] is not None:
                 known, (models, constriction, reason) = known | other, again
+                break
     if not known.any():
         return _nothing(position, support, reason)
-    diameter = np.where(known, 2 * spine.radius_nm(position), np.nan)
-    if models is not None and constriction is not None:
+    diameter = np.where(known, course.diameter, np.nan)
+    if models is not None:
         replicates = models.replicates(position, replicates, look.seed)
         diameter = np.where(known, 2 * np.exp(replicates.mean(axis=0)), np.nan)
     ends = 2 * np.exp(np.percentile(replicates, [2.5, 97.5], axis=0))
@@ -296,28 +256,35 @@ def _profile(look: _Look, position: FloatArray, search: tuple[float, float] | No
 
 
 def _sought(
-    look: _Look, position: FloatArray, known: npt.NDArray[np.bool_], error: FloatArray,
-    support: IntArray, search: tuple[float, float] | None,
-) -> tuple[NeckModels | None, Constriction | None, str]:  # fmt: skip
-    """Seek the constriction among the positions at which the diameter is known."""
+    look: _Look,
+    course: _Course,
+    known: npt.NDArray[np.bool_],
+    search: tuple[float, float] | None,
+) -> tuple[NeckModels | None, Constriction | None, str]:
+    """Seek the constriction among the positions at which the diameter is known.
+
+    Gives the models of the neck and its constriction, or neither and the reason.
+    """
     if not known.any():
-        return None, None, _too_few(support, look)
-    diameter = np.where(known, 2 * look.spine.radius_nm(position), np.nan)
+        return None, None, _too_few(course.support, look)
+    position, error = course.position, course.error
+    diameter = np.where(known, course.diameter, np.nan)
     neck = neck_range(position, diameter, error, search, look.spine.high)
     if neck is None:
         return None, None, "not measurable: no diameter between the base and the head"
     models = _models(look, neck)
     if models is None:
-        return None, None, _too_few(support, look)
+        return None, None, _too_few(course.support, look)
     begin, end = neck.sought
     constriction, reason = _constriction(models, look, search or (-np.inf, end))
-    if constriction is not None:
-        unknown = ~known & (error < _LOOSE) & (position >= begin) & (position < min(end, neck.high))
-        narrower = 2 * look.spine.radius_nm(position) < _NARROWER * constriction.diameter_nm
-        if (unknown & narrower).any():
-            at = float(position[unknown & narrower][0])
-            reason = f"not measurable: too few molecules at {at:.0f} nm, where it may be narrowest"
-            return None, None, reason
+    if constriction is None:
+        return None, None, reason
+    overlooked = ~known & (error < _LOOSE) & (position >= begin) & (position < min(end, neck.high))
+    overlooked &= course.diameter < _NARROWER * constriction.diameter_nm
+    if overlooked.any():
+        at = float(position[overlooked][0])
+        reason = f"not measurable: too few molecules at {at:.0f} nm, where it may be narrowest"
+        return None, None, reason
     return models, constriction, reason
 
 

@@ -170,22 +170,22 @@ def part_by_walls(
     depth = ndimage.distance_transform_edt(grid.data)
     wall = excess(wrap, grid, depth, membrane)
     voxels = np.argwhere(grid.data)
-    height = height_at(grid.to_xyz_nm(voxels))
+    xyz = grid.to_xyz_nm(voxels)
+    height = height_at(xyz)
     floor = base_nm - 0.8 * _VOXEL_NM
     kept = height > floor
     if np.count_nonzero(kept & (wall > _WALL) & (depth[grid.data] > _DEEP_VOXELS)) < _LEAST_WALL:
         return whole
-    voxels, height, wall = voxels[kept], height[kept], wall[kept]
+    voxels, xyz, height, wall = voxels[kept], xyz[kept], height[kept], wall[kept]
     wide = np.clip(depth[tuple(voxels.T)] * _VOXEL_NM, _NARROW_NM, _WIDE_NM)
     cost = np.sqrt(_WIDE_NM / wide) * (1.0 + _COST * np.maximum(wall - _FREE, 0.0))
-    is_wall = (wall > _WALL) | _in_cleft(wrap, patch, grid.to_xyz_nm(voxels))
     plain, ways = (
         graph + graph.T for graph in grid_graph(voxels, cost, grid.data.shape, _VOXEL_NM)
     )
     low = np.flatnonzero(height < floor + _VOXEL_NM)
     if len(low) == 0:
         return whole
-    xyz = grid.to_xyz_nm(voxels)
+    is_wall = (wall > _WALL) | _in_cleft(wrap, patch, xyz)
     normal = np.asarray(wrap.mesh.vertex_normals)[patch]
     _, nearest = cKDTree(xyz).query(vertices - _INWARD_NM * normal)
     distance = csgraph.dijkstra(plain, directed=False, indices=low, min_only=True)
