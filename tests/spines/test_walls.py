@@ -198,3 +198,27 @@ def test_low_parts_are_one_with_what_they_are_open_to(tall, closed, side, one):
     is_wall = (np.abs(voxels[:, 2] - 5.5) < 1) & (voxels[:, 0] < closed * tall)
     _join_open(plain + plain.T, label, is_wall, np.ones(len(voxels), bool), 25.0 * voxels[:, 0])
     assert (len(np.unique(label)) == 1) == one
+
+
+def _joined(solid: np.ndarray, label: np.ndarray) -> bool:
+    """Whether two parts of a solid are joined, there being no wall."""
+    voxels = np.argwhere(solid)
+    plain, _ = grid_graph(voxels, np.ones(len(voxels)), solid.shape, 25.0)
+    number = label[solid].astype(np.int64)
+    nothing = np.zeros(len(voxels), bool)
+    _join_open(plain + plain.T, number, nothing, ~nothing, 25.0 * voxels[:, 0])
+    return len(np.unique(number)) == 1
+
+
+def test_a_head_that_lies_on_a_low_neighbour_is_not_one_with_it():
+    z, _, x = np.indices((24, 10, 24))
+    other = x >= 12
+    assert _joined(np.ones(z.shape, bool), other)
+    gap = (np.abs(x - 11.5) < 2) & (z < 12)  # up to 300 nm between the feet
+    assert not _joined(~gap, other)
+
+
+def test_a_lump_high_up_is_one_with_what_it_is_wide_open_to():
+    z, y, x = np.indices((24, 10, 16))
+    lump = (x >= 12) & (x < 14) & (z >= 12) & (z < 20) & (y < 8)  # 200 by 200 by 50 nm
+    assert _joined((x < 12) | lump, lump)

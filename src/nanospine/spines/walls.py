@@ -42,6 +42,9 @@ _LEAST_WALL = 10
 # What rises less than this is one with what it meets in an opening as wide as that, if less than
 # this part of the border is wall.
 _RIM_VOXELS, _LOW_NM, _OPENING_NM2, _LEAST_CLOSED = 1.5, 800.0, 3e4, 0.5
+# Feet of one swelling meet near the shaft: this part of their opening is as low as that. Where a
+# head lies on a stubby neighbour they do not, and the border is no large part of either surface.
+_FOOT_NM, _LEAST_AT_FOOT, _MOST_OF_SURFACE = 250.0, 0.1, 0.4
 # A wide way costs less than a narrow one, from this radius downward.
 _WIDE_NM, _NARROW_NM = 100.0, 15.0
 _INWARD_NM = 15.0
@@ -303,30 +306,39 @@ def _join_open(
     """Join low parts to what they are open to, the widest opening first.
 
     A swelling of the shaft has several feet in the lowest bands, and no walls between them. Tall
-    parts stand by themselves, although their wall may have holes. A border counts below the
-    rim of the envelope only, where noise and membrane are told apart.
+    parts stand by themselves, although their wall may have holes; so does what a neighbour's head
+    lies on, with a cleft or a gap between the feet. A border counts below the rim of the envelope
+    only, where noise and membrane are told apart.
     """
     edges = plain.tocoo()
     first, second = label[edges.row], label[edges.col]
     border = (edges.data < 1.01 * _VOXEL_NM) & (first >= 0) & (second >= 0) & (first != second)
     border &= is_deep[edges.row] & is_deep[edges.col]
     walled = (is_wall[edges.row] | is_wall[edges.col])[border]
+    at_foot = ~walled & (height[edges.row] < _FOOT_NM)[border]
     count = int(label.max(initial=-1)) + 1
     shape = (count, count)
     pairs = (first[border], second[border])
-    total = sparse.coo_matrix((np.ones(len(walled)), pairs), shape=shape).toarray()
-    closed = sparse.coo_matrix((walled.astype(float), pairs), shape=shape).toarray()
+    total, closed, foot = (
+        sparse.coo_matrix((of.astype(float), pairs), shape=shape).toarray()
+        for of in (np.ones(len(walled)), walled, at_foot)
+    )
     rise = np.zeros(count)
     np.maximum.at(rise, label[label >= 0], height[label >= 0])
+    volume = np.bincount(label[label >= 0], minlength=count).astype(float)
     while count:
-        low = np.minimum(rise[:, None], rise) < _LOW_NM
-        opening = np.where(low & (closed < _LEAST_CLOSED * total), total - closed, 0.0)
+        surface = 6.0 * np.minimum(volume[:, None], volume) ** (2 / 3)
+        one = foot >= _LEAST_AT_FOOT * (total - closed)
+        one |= total > _MOST_OF_SURFACE * surface
+        one &= np.minimum(rise[:, None], rise) < _LOW_NM
+        opening = np.where(one & (closed < _LEAST_CLOSED * total), total - closed, 0.0)
         a, b = np.unravel_index(int(opening.argmax()), shape)
         if opening[a, b] * _VOXEL_NM**2 < _OPENING_NM2:
             return
         label[label == b] = a
         rise[a] = max(rise[a], rise[b])
-        for table in (total, closed):
+        volume[a] += volume[b]
+        for table in (total, closed, foot):
             table[a] += table[b]
             table[:, a] += table[:, b]
             table[b] = table[:, b] = table[a, a] = 0.0
