@@ -15,6 +15,7 @@ from nanospine.spines.levels import vertex_areas_nm2
 from nanospine.spines.split import edge_graph
 from nanospine.spines.stems import cleft_per_nm
 from nanospine.spines.walls import (
+    HeightAt,
     Membrane,
     Wrap,
     _in_cleft,
@@ -77,11 +78,13 @@ def _height(xyz_nm: np.ndarray) -> np.ndarray:
     return xyz_nm[:, 2] + 200.0  # the shaft is below the block
 
 
-def _parts(block: trimesh.Trimesh, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    patch = np.flatnonzero(_height(block.vertices) > 80)
+def _parts(
+    block: trimesh.Trimesh, xyz: np.ndarray, height: HeightAt = _height
+) -> tuple[np.ndarray, np.ndarray]:
+    patch = np.flatnonzero(height(block.vertices) > 80)
     graph = edge_graph(block)
     label = part_by_walls(
-        _wrap(block), patch, (graph + graph.T).tocsr()[patch][:, patch], _height,
+        _wrap(block), patch, (graph + graph.T).tocsr()[patch][:, patch], height,
         _membrane(block, xyz), base_nm=80, min_length_nm=300, join_nm=150,
     )  # fmt: skip
     return block.vertices[patch], label
@@ -94,6 +97,15 @@ def test_a_wall_parts_what_stands_on_both_sides_of_it(block, sheet):
     side = at[clear, 0] > 0
     assert (label[clear] == label[clear][side][0])[side].all()
     assert (label[clear] != label[clear][side][0])[~side].all()
+
+
+def test_the_least_length_counts_from_below_the_rim(sheet):
+    low = trimesh.creation.box((600.0, 400.0, 300.0)).subdivide().subdivide().subdivide()
+    wall = sheet[np.abs(sheet[:, 2]) < 150]
+    at, label = _parts(low, np.vstack([_on(low, 1), wall]), lambda xyz_nm: xyz_nm[:, 2] + 150.0)
+    left, right = np.unique(label[at[:, 0] < -60]), np.unique(label[at[:, 0] > 60])
+    assert len(left) == len(right) == 1
+    assert left[0] != right[0]
 
 
 def test_without_a_wall_nothing_is_parted(block):

@@ -17,7 +17,7 @@ from nanospine.spines.lobes import resolved
 from nanospine.spines.protrusion import Protrusion
 from nanospine.spines.shaft import ShaftAxis
 from nanospine.spines.stems import cleft_per_nm, part_by_stems, slow_in_clefts
-from nanospine.spines.walls import Membrane, Wrap, part_by_walls
+from nanospine.spines.walls import Membrane, Wrap, crowded_length_nm, part_by_walls
 
 __all__ = ["edge_graph", "heights_nm", "split_protrusions"]
 
@@ -120,8 +120,7 @@ def split_protrusions(
             mesh, patches, axes, membrane, graph, ways, area, cleft,
             base_nm=base_nm, min_length_nm=min_length_nm, join_nm=join_nm,
         )  # fmt: skip
-    # In a crowd the model of the shaft stands too high: a length counts from below the rim there.
-    crowded_nm = max(min_length_nm - base_nm, 0.5 * min_length_nm)
+    crowded_nm = crowded_length_nm(min_length_nm, base_nm)
     stems: list[_Part] = []
     for vertices, crowded in patches:
         least_nm = crowded_nm if crowded else min_length_nm

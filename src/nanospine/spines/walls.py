@@ -19,7 +19,9 @@ from nanospine.spines.stems import StemRules, part_by_stems
 from nanospine.voxels.grid import VoxelGrid
 from nanospine.voxels.rasterize import fill_triangles
 
-__all__ = ["Membrane", "Wrap", "excess", "membrane_of", "part_by_walls"]
+__all__ = [
+    "Membrane", "Wrap", "crowded_length_nm", "excess", "membrane_of", "part_by_walls",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -128,6 +130,14 @@ def membrane_of(
     return found if blur <= _WIDEST_NM else None
 
 
+def crowded_length_nm(min_length_nm: float, base_nm: float) -> float:
+    """Least length of a spine in a crowd, where the model of the shaft stands too high.
+
+    It counts from below the rim of the patch there.
+    """
+    return max(min_length_nm - base_nm, 0.5 * min_length_nm)
+
+
 def part_by_walls(
     wrap: Wrap,
     patch: IntArray,
@@ -195,7 +205,7 @@ def part_by_walls(
     mine = _of_patch(plain, nearest, distance)
     parts = part_by_stems(
         ways[mine][:, mine], xyz[mine], np.full(len(mine), _VOXEL_NM**3), distance[mine],
-        min_length_nm=0.8 * min_length_nm, join_nm=join_nm,
+        min_length_nm=crowded_length_nm(min_length_nm, base_nm), join_nm=join_nm,
         rules=_RULES, open_ways=_open_ways(plain[mine][:, mine], is_wall[mine]),
     )  # fmt: skip
     label = np.full(len(xyz), -1, dtype=np.int64)
