@@ -46,7 +46,7 @@ _LEAST_WALL = 10
 _RIM_VOXELS, _LOW_NM, _OPENING_NM2, _LEAST_CLOSED = 1.5, 800.0, 3e4, 0.5
 # Feet of one swelling meet near the shaft: this part of their opening is as low as that. Where a
 # head lies on a stubby neighbour they do not, and the border is no large part of either surface.
-_FOOT_NM, _LEAST_AT_FOOT, _MOST_OF_SURFACE = 250.0, 0.1, 0.4
+_FOOT_NM, _LEAST_AT_FOOT, _MOST_OF_SURFACE = 400.0, 0.1, 0.4
 # A wide way costs less than a narrow one, from this radius downward.
 _WIDE_NM, _NARROW_NM = 100.0, 15.0
 _INWARD_NM = 15.0
