@@ -225,3 +225,24 @@ def test_few_molecules_do_not_make_an_even_neck_a_cone():
     # 20 nm over the root of 80 molecules is the least that is possible.
     assert np.sqrt(np.mean(np.square(errors))) < 5
     assert np.abs(errors).max() < 15
+
+
+def test_a_blurred_neck_is_not_cut_to_the_piece_that_looks_narrowest():
+    used, errors = [], []
+    for seed in range(16):
+        rng = np.random.default_rng([29, seed])
+        s = rng.uniform(0, 700, 6000)
+        radius = 20 + np.where(s < 100, (100 - s) ** 2 / 120, 0) + np.clip(s - 600, 0, 60) * 3
+        kept = rng.random(len(s)) < radius / 200
+        s, radius = s[kept], radius[kept]
+        angle = rng.uniform(0, 2 * np.pi, len(s))
+        xyz = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), s])
+        xyz += rng.normal(size=xyz.shape) * [16, 16, 30]
+        found = measure_neck(
+            xyz, [[0, 0, 0], [0, 0, 700]], precision_nm=[16, 16, 30], molecule=np.arange(len(xyz))
+        ).constriction
+        used.append(found.n_molecules / ((s > 100) & (s < 600)).sum())
+        errors.append(found.diameter_nm - 40)
+    assert np.mean(used) > 0.77
+    assert abs(np.mean(errors)) < 2.5
+    assert np.sqrt(np.mean(np.square(errors))) < 3.3

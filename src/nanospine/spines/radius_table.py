@@ -23,6 +23,9 @@ _LEAST_RADIUS_NM = 4.0
 _FINEST, _COARSEST = 0.01, 0.05
 # Off the stretch the radius is free: one of its own for every 40 nm, expected within this (log).
 _FREE_NM, _FREE_WIDTH = 40.0, 0.3
+# It costs no less than this even where blur hides what it is worth: foot and head are short, and
+# a stretch that is cut to the piece that looks narrowest makes a blurred neck too narrow.
+_LEAST_COST = 1.5
 # There it is expected to be wider than the neck by more than this.
 _FLARE = 0.2
 _LIKE_THE_NECK = 0.25
@@ -184,7 +187,7 @@ def _cost_of_freedom(
     k = tube.coefficients.shape[1]
     information = np.linalg.inv(tube.inverse) - tube.penalty
     each = max(float(information[2 * k :, 2 * k :].sum()), 0.0) / blocks / excess
-    whole = 0.5 * blocks * (np.log1p(_FREE_WIDTH**2 * each) + 0.5)
+    whole = blocks * max(0.5 * (np.log1p(_FREE_WIDTH**2 * each) + 0.5), _LEAST_COST)
     error = 1.0 / np.sqrt(max(each, 1.0))
     wider = np.maximum(free_log_radius - np.median(free_log_radius[narrow]), 0.0)
     waived = np.exp(-0.5 * wider**2 / (_FLARE**2 + error**2))
