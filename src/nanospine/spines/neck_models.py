@@ -43,7 +43,7 @@ _SHAPES = (
 # the interval holds for the first, for the second, and so for those in between. An irregular neck
 # can also follow a foot that flares and a tip that closes, which a cylinder leaves off: it counts
 # for the diameter where the molecules ask for it only.
-_ODDS = np.log([[0.86, 0.045, 0.045, 0.045, 0.005], [0.65, 0.105, 0.105, 0.105, 0.035]])
+_ODDS = np.log([[0.91, 0.03, 0.03, 0.025, 0.005], [0.65, 0.105, 0.105, 0.105, 0.035]])
 _LEAST_SHARE = 1e-5
 # No neck is a perfect tube about a smooth line: what is added to the standard error of log R. Seen
 # on simulated dendrites, 0.3 nm of 150, and only where the precision is a few nanometres.
