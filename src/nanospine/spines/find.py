@@ -25,6 +25,7 @@ from nanospine.spines.dissect import MIN_SHAFT_NM, MIN_SHAFT_WIDTHS, Dissection,
 from nanospine.spines.levels import Cutter, part_of, vertex_areas_nm2
 from nanospine.spines.measure import MeasureOptions, PointsBySpine, border_of_field, measure_spine
 from nanospine.spines.model import BACKGROUND, COLUMNS, SHAFT, Shaft, Spine, Spines
+from nanospine.spines.touching import with_touching_notes
 from nanospine.spines.walls import membrane_of
 from nanospine.surface.enveloped import Envelope
 
@@ -132,6 +133,7 @@ def find_spines(
         report(progress, "measuring spines", number / max(len(found.protrusions), 1))
         spines.append(measure_spine(number, surface, area, protrusion, found.axes, given, options))
     report(progress, "measuring spines", 1.0)
+    spines = with_touching_notes(mesh, found.vertex_spine, spines)
     step = entry(
         "find_spines",
         {"label": used_label, "preset": preset, "min_length_nm": min_length_nm,
