@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nanospine as ns
+from nanospine.spines.centreline import arc_length_nm
 from nanospine.spines.touching import headless_at, with_touching_notes
 
 
@@ -17,8 +18,7 @@ def parted():
     found = ns.find_spines(ns.simulate.spine("mushroom", seed=1).mesh)
     whole = found.spines[0]
     xyz, line = np.asarray(found.envelope.vertices), whole.centreline_nm
-    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-    top = int(np.searchsorted(arc, 0.8 * found.table["neck_length_nm"][0]))
+    top = int(np.searchsorted(arc_length_nm(line), 0.8 * found.table["neck_length_nm"][0]))
     onward = line[top] - line[top - 1]
     label = found.vertex_spine.copy()
     label[(label == 0) & ((xyz - line[top]) @ onward > 0)] = 1

@@ -191,6 +191,16 @@ def test_neighbours_with_a_gap_of_30_nm_are_two_spines(kind, sizes, apart_nm):
     np.testing.assert_allclose(x, [1300 - apart_nm / 2, 1300 + apart_nm / 2], atol=160)
 
 
+def _joined(solid: np.ndarray, label: np.ndarray, wall: np.ndarray | None = None) -> bool:
+    """Whether two parts of a solid are joined, some of its voxels being wall."""
+    voxels = np.argwhere(solid)
+    plain, _ = grid_graph(voxels, np.ones(len(voxels)), solid.shape, 25.0)
+    number = label[solid].astype(np.int64)
+    is_wall = np.zeros(len(voxels), bool) if wall is None else wall[solid]
+    _join_open(plain + plain.T, number, is_wall, np.ones(len(voxels), bool), 25.0 * voxels[:, 0])
+    return len(np.unique(number)) == 1
+
+
 @pytest.mark.parametrize(
     ("tall", "closed", "side", "one"),
     [
@@ -203,23 +213,9 @@ def test_neighbours_with_a_gap_of_30_nm_are_two_spines(kind, sizes, apart_nm):
     ],
 )
 def test_low_parts_are_one_with_what_they_are_open_to(tall, closed, side, one):
-    shape = (tall, side, 12)
-    voxels = np.argwhere(np.ones(shape, dtype=bool))
-    plain, _ = grid_graph(voxels, np.ones(len(voxels)), shape, 25.0)
-    label = (voxels[:, 2] >= 6).astype(np.int64)
-    is_wall = (np.abs(voxels[:, 2] - 5.5) < 1) & (voxels[:, 0] < closed * tall)
-    _join_open(plain + plain.T, label, is_wall, np.ones(len(voxels), bool), 25.0 * voxels[:, 0])
-    assert (len(np.unique(label)) == 1) == one
-
-
-def _joined(solid: np.ndarray, label: np.ndarray) -> bool:
-    """Whether two parts of a solid are joined, there being no wall."""
-    voxels = np.argwhere(solid)
-    plain, _ = grid_graph(voxels, np.ones(len(voxels)), solid.shape, 25.0)
-    number = label[solid].astype(np.int64)
-    nothing = np.zeros(len(voxels), bool)
-    _join_open(plain + plain.T, number, nothing, ~nothing, 25.0 * voxels[:, 0])
-    return len(np.unique(number)) == 1
+    z, _, x = np.indices((tall, side, 12))
+    wall = (np.abs(x - 5.5) < 1) & (z < closed * tall)
+    assert _joined(np.ones(z.shape, bool), x >= 6, wall) == one
 
 
 def test_a_head_that_lies_on_a_low_neighbour_is_not_one_with_it():

@@ -72,7 +72,7 @@ def with_touching_notes(
     told = [(number, _HEADLESS) for number in headless]
     told += [(number, _TOUCHED) for number in sorted(set(headless.values()) - set(headless))]
     for number, text in told:
-        row = dict(noted[number].row)
-        row["note"] = "; ".join(note for note in (row["note"], text) if note)
-        noted[number] = replace(noted[number], row=row)
+        row = noted[number].row
+        note = "; ".join(note for note in (row["note"], text) if note)
+        noted[number] = replace(noted[number], row={**row, "note": note})
     return noted
